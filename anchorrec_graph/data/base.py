@@ -1,0 +1,122 @@
+"""`Dataset`: the extension point for data sources, and the one container that models see."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.data.checks import check_raw_data, check_split
+from anchorrec_graph.data.manifest import dataset_manifest
+from anchorrec_graph.data.split import SPLITS, RandomSplitConfig, SplitConfig
+from anchorrec_graph.registry import Registry, registered
+from anchorrec_graph.settings import Settings
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+INTERACTS = ("user", "interacts", "item")
+
+
+class Interactions(NamedTuple):
+    """n user-item pairs in the order of the source file. Ids are row numbers, 0-based."""
+
+    user: NDArray[np.int64]  # [n]
+    item: NDArray[np.int64]  # [n]
+    rating: NDArray[np.float32] | None = None  # [n]
+    time: NDArray[np.int64] | None = None  # [n], unix seconds or any increasing order
+
+
+class RawData(NamedTuple):
+    """What a source delivers: everything as read, nothing checked or split yet."""
+
+    interactions: Interactions
+    label: NDArray[np.int64] | None  # [n] 0 train, 1 validation, 2 test; None: not split yet
+    features: Mapping[str, NDArray[np.floating]]  # modality -> [I, d_m]
+    user_ids: NDArray[np.str_]  # [U] the ids of the source
+    items: pl.DataFrame  # [I] first column `item_id` (str), then any of title, genres, ...
+    files: Mapping[str, str]  # "interactions" or a modality -> file name, for error messages
+
+
+class DatasetConfig(Settings, ABC):
+    """Settings of a data source. Subclasses add a `name` literal and implement `read`."""
+
+    name: str
+    split: Annotated[SplitConfig, *registered(SPLITS)] = RandomSplitConfig()
+    modalities: tuple[str, ...] | None = None  # None: all that the source has
+
+    @abstractmethod
+    def read(self) -> RawData:
+        """Read the source's files.
+
+        Raises:
+            DataError: a file is missing or malformed.
+        """
+
+    def load(self) -> HeteroData:
+        """Read, check, split, and return the container that models and evaluation use.
+
+        Returns a `HeteroData` with
+            user:  num_nodes, ids (array of str)
+            item:  num_nodes, table (polars, first column item_id), one float32 tensor per modality
+            (user, interacts, item):  edge_index [2, E] with TRAINING pairs only,
+                val_edge_label_index, test_edge_label_index [2, E'] int64; time [E] when known
+            modalities: tuple of names;  manifest: dict of content hashes
+
+        Raises:
+            DataError: see `anchorrec_graph.data.checks`.
+        """
+        raw = select_modalities(self.read(), self.modalities)
+        check_raw_data(raw)
+        label = raw.label if raw.label is not None else self.split.assign(raw.interactions)
+        check_split(raw, label)
+        data = to_hetero_data(raw, label)
+        data.manifest = dataset_manifest(self, raw, label)
+        return data
+
+
+DATASETS: Registry[type[DatasetConfig]] = Registry("dataset")
+
+
+def select_modalities(raw: RawData, modalities: tuple[str, ...] | None) -> RawData:
+    """Keep the named modalities, in that order.
+
+    Raises:
+        DataError: a name that the source does not have.
+    """
+    if modalities is None:
+        return raw
+    from anchorrec_graph.errors import DataError
+
+    for name in modalities:
+        if name not in raw.features:
+            raise DataError(
+                f"modality '{name}' is named in dataset.modalities, but the source has: "
+                f"{', '.join(raw.features) or 'none'}"
+            )
+    return raw._replace(features={name: raw.features[name] for name in modalities})
+
+
+def to_hetero_data(raw: RawData, label: NDArray[np.int64]) -> HeteroData:
+    """Pack checked data and its split [n] into the leak-safe container (see `DatasetConfig.load`)."""
+    data = HeteroData()
+    data["user"].num_nodes = len(raw.user_ids)
+    data["user"].ids = raw.user_ids
+    data["item"].num_nodes = len(raw.items)
+    data["item"].table = raw.items
+    for modality, rows in raw.features.items():
+        data["item"][modality] = torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))
+    pairs = torch.from_numpy(np.stack([raw.interactions.user, raw.interactions.item]))
+    labels = torch.from_numpy(label)
+    edges = data[INTERACTS]
+    edges.edge_index = pairs[:, labels == TRAIN]
+    edges.val_edge_label_index = pairs[:, labels == VALIDATION]
+    edges.test_edge_label_index = pairs[:, labels == TEST]
+    if raw.interactions.time is not None:
+        edges.time = torch.from_numpy(raw.interactions.time)[labels == TRAIN]
+    data.modalities = tuple(raw.features)
+    return data

@@ -1,0 +1,72 @@
+"""Registries: from the `name` in a configuration to the class that it sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from anchorrec_graph.settings import Settings, unknown_name
+
+T = TypeVar("T")
+ConfigT = TypeVar("ConfigT", bound=Settings)
+
+
+class Registry(Generic[T]):
+    """Maps a name to (settings class, implementation).
+
+    The name is the default of the settings' `name` field, so it is written once:
+
+        class GATConfig(BackboneConfig):
+            name: Literal["gat"] = "gat"
+
+        @BACKBONES.register(GATConfig)
+        class GAT(Backbone): ...
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, tuple[type[Settings], T]] = {}
+
+    def register(self, config_class: type[Settings]) -> Callable[[T], T]:
+        """Decorator that files an implementation under `config_class`'s `name`."""
+        name = config_class.model_fields["name"].default
+
+        def add(implementation: T) -> T:
+            self._entries[name] = (config_class, implementation)
+            return implementation
+
+        return add
+
+    def __getitem__(self, name: str) -> T:
+        return self._entry(name)[1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def config_class(self, name: str) -> type[Settings]:
+        return self._entry(name)[0]
+
+    def _entry(self, name: str) -> tuple[type[Settings], T]:
+        if name not in self._entries:
+            raise ValueError(unknown_name(self.kind, str(name), list(self._entries)))
+        return self._entries[name]
+
+    def parse(self, value: Any) -> Any:
+        """Turn `{"name": ..., ...}` (or a bare name) into the registered settings object."""
+        if isinstance(value, str):
+            value = {"name": value}
+        if isinstance(value, dict):
+            if "name" not in value:
+                raise ValueError(f"missing key 'name': the {self.kind}; known: {', '.join(sorted(self))}")
+            return self.config_class(value["name"]).model_validate(value)
+        return value
+
+
+def registered(registry: Registry[Any]) -> tuple[BeforeValidator, SerializeAsAny]:
+    """Annotations of a settings field that holds any of the registry's settings classes."""
+    return BeforeValidator(registry.parse), SerializeAsAny()
+
+
+__all__ = ["Annotated", "Registry", "registered"]
