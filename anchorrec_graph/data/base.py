@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.checks import check_raw_data, check_split
 from anchorrec_graph.data.manifest import dataset_manifest
+from anchorrec_graph.data.raw import TEST, TRAIN, VALIDATION, RawData
 from anchorrec_graph.data.split import SPLITS, RandomSplitConfig, SplitConfig
+from anchorrec_graph.errors import DataError
 from anchorrec_graph.registry import Registry, registered
 from anchorrec_graph.settings import Settings
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
 INTERACTS = ("user", "interacts", "item")
-
-
-class Interactions(NamedTuple):
-    """n user-item pairs in the order of the source file. Ids are row numbers, 0-based."""
-
-    user: NDArray[np.int64]  # [n]
-    item: NDArray[np.int64]  # [n]
-    rating: NDArray[np.float32] | None = None  # [n]
-    time: NDArray[np.int64] | None = None  # [n], unix seconds or any increasing order
-
-
-class RawData(NamedTuple):
-    """What a source delivers: everything as read, nothing checked or split yet."""
-
-    interactions: Interactions
-    label: NDArray[np.int64] | None  # [n] 0 train, 1 validation, 2 test; None: not split yet
-    features: Mapping[str, NDArray[np.floating]]  # modality -> [I, d_m]
-    user_ids: NDArray[np.str_]  # [U] the ids of the source
-    items: pl.DataFrame  # [I] first column `item_id` (str), then any of title, genres, ...
-    files: Mapping[str, str]  # "interactions" or a modality -> file name, for error messages
 
 
 class DatasetConfig(Settings, ABC):
@@ -90,8 +69,6 @@ def select_modalities(raw: RawData, modalities: tuple[str, ...] | None) -> RawDa
     """
     if modalities is None:
         return raw
-    from anchorrec_graph.errors import DataError
-
     for name in modalities:
         if name not in raw.features:
             raise DataError(
@@ -109,14 +86,13 @@ def to_hetero_data(raw: RawData, label: NDArray[np.int64]) -> HeteroData:
     data["item"].num_nodes = len(raw.items)
     data["item"].table = raw.items
     for modality, rows in raw.features.items():
-        data["item"][modality] = torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))
-    pairs = torch.from_numpy(np.stack([raw.interactions.user, raw.interactions.item]))
-    labels = torch.from_numpy(label)
+        data["item"][modality] = torch.from_numpy(np.require(rows, np.float32, ["C", "W"]))
+    pairs = np.stack([raw.interactions.user, raw.interactions.item])
     edges = data[INTERACTS]
-    edges.edge_index = pairs[:, labels == TRAIN]
-    edges.val_edge_label_index = pairs[:, labels == VALIDATION]
-    edges.test_edge_label_index = pairs[:, labels == TEST]
+    edges.edge_index = torch.from_numpy(pairs[:, label == TRAIN])
+    edges.val_edge_label_index = torch.from_numpy(pairs[:, label == VALIDATION])
+    edges.test_edge_label_index = torch.from_numpy(pairs[:, label == TEST])
     if raw.interactions.time is not None:
-        edges.time = torch.from_numpy(raw.interactions.time)[labels == TRAIN]
+        edges.time = torch.from_numpy(raw.interactions.time[label == TRAIN])
     data.modalities = tuple(raw.features)
     return data

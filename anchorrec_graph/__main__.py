@@ -1,0 +1,5 @@
+"""python -m anchorrec_graph: the command `anchorrec`."""
+
+from anchorrec_graph.cli.app import main
+
+main()

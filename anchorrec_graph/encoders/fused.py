@@ -1,0 +1,52 @@
+"""Frozen reductions of native features, and a fused feature where the data set has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from anchorrec_graph.graph.knn import unit_rows
+
+OVERSAMPLING = 16
+
+
+def reduce_features(features: Tensor, dim: int) -> Tensor:
+    r"""Unit rows projected onto their `dim` leading right singular vectors (not centred).
+
+    .. math:: \hat X V_{1..dim}, \quad \hat X = U S V^T
+
+    The best approximation of all cosines in `dim` dimensions (Eckart and Young
+    1936), by randomised subspace iteration (Halko et al. 2011) from a fixed
+    seed. A `dim` not below min(n, D) keeps the unit rows as they are.
+
+    Shapes: [n, D] -> [n, dim], or [n, D].
+    """
+    unit = unit_rows(features)[0]
+    if dim >= min(unit.shape):
+        return unit
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        basis = torch.svd_lowrank(unit, q=min(dim + OVERSAMPLING, *unit.shape), niter=4)[2][:, :dim]
+    return unit @ basis
+
+
+def fuse_features(features: Mapping[str, Tensor], dim: int) -> Tensor:
+    r"""A fused feature from M modalities, each with the same say: :math:`[Z^1; ...; Z^M]`.
+
+    Z^m is `reduce_features(x^m, dim)` centred, divided by its root mean squared
+    row length, and 0 in rows that have no feature. Recipe name: "concat-reduce".
+
+    Shapes: each [n, D_m] -> [n, sum of reduced dims].
+    """
+    return torch.cat([_centred(rows, dim) for rows in features.values()], dim=1)
+
+
+def _centred(features: Tensor, dim: int) -> Tensor:
+    valid = unit_rows(features)[1].unsqueeze(1)
+    reduced = reduce_features(features, dim)
+    mean = (reduced * valid).sum(0) / valid.sum().clamp(min=1)
+    centred = torch.where(valid, reduced - mean, 0.0)
+    scale = (centred.square().sum() / valid.sum().clamp(min=1)).sqrt()
+    return centred / scale.clamp(min=torch.finfo(centred.dtype).tiny)

@@ -1,0 +1,135 @@
+"""Exact top-k lists for many users, block by block."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from anchorrec_graph.errors import DataError, TrainingError
+from anchorrec_graph.evaluate.user_items import UserItems
+from anchorrec_graph.typing import Scorer
+
+GROUP = 64  # columns per group of the two-stage search; the fastest of 16, 32, 48, 64, 96 on 2 cores
+
+
+class TopK(NamedTuple):
+    """The k best items of n users, best first. Missing places hold the item -1 and the score -inf."""
+
+    scores: Tensor  # [n, k]
+    items: Tensor  # [n, k] int64
+
+
+def top_k(
+    scorer: Scorer, users: Tensor, k: int, excluded: UserItems | None = None, block_size: int = 512
+) -> TopK:
+    """The k items with the highest scores for every user, never holding more than a block of scores.
+
+    Equal scores are ordered by item, lower number first. An excluded item, and
+    one that the scorer itself gives -inf, is never returned; a user with fewer
+    than k other items gets the item -1 in the places left.
+
+    Args:
+        scorer: gives floating-point scores [B, I] for users [B]. They are left as they were.
+        users: [n] int64 row numbers, on the CPU.
+        excluded: the items that must not be returned, for example those seen in training.
+        block_size: users scored at once; memory is block_size * I scores.
+
+    Raises:
+        DataError: the scores are not [B, I] with the I of `excluded`.
+        TrainingError: a score is NaN.
+    """
+    blocks = []
+    with torch.no_grad():
+        for block in torch.split(users, block_size):
+            scores = scorer.scores(block).contiguous()
+            if excluded is None:
+                best = best_columns(scores, k)
+            else:
+                _check_shape(scores, len(block), excluded.num_items)
+                rows, items = (index.to(scores.device) for index in excluded.select(block))
+                kept = scores[rows, items]
+                scores[rows, items] = -torch.inf
+                best = best_columns(scores, k)
+                scores[rows, items] = kept  # the scorer may have lent us its own table
+            _check_nan(best.scores, block)
+            blocks.append(best)
+    if not blocks:
+        return TopK(torch.empty(0, k), torch.empty(0, k, dtype=torch.long))
+    return TopK(torch.cat([best.scores for best in blocks]), torch.cat([best.items for best in blocks]))
+
+
+def best_columns(scores: Tensor, k: int) -> TopK:
+    """The k largest entries of every row of scores [B, I], equal entries by column; -inf is no candidate.
+
+    A row that holds a NaN gets NaN as its first score.
+    """
+    num_items = scores.shape[1]
+    # One more than asked: if these are distinct, the first k and their order are the only answer.
+    values, columns = _largest(scores, min(k + 1, num_items))
+    candidate = values > -torch.inf
+    tied = ((values[:, 1:] == values[:, :-1]) & candidate[:, 1:]).any(dim=1).nonzero().flatten()
+    values, columns = values[:, :k], columns[:, :k]
+    if len(tied) > 0:
+        columns[tied] = _lowest_columns_first(scores[tied], values[tied])
+    columns = columns.masked_fill(values == -torch.inf, -1)
+    missing = (0, max(k - num_items, 0))
+    return TopK(
+        torch.nn.functional.pad(values, missing, value=-torch.inf),
+        torch.nn.functional.pad(columns, missing, value=-1),
+    )
+
+
+def _largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`torch.topk` of every row, in two stages where that reads less.
+
+    Exact: let t be the smallest maximum of the k groups with the largest
+    maxima. Those groups hold k entries >= t, and no entry of another group
+    exceeds t, so the k largest values lie in the k groups or in the columns
+    left over. For 7,050 columns and k = 20 this takes half to nine tenths of
+    torch.topk's time, for 63,001 columns a fifth.
+    """
+    num_groups = scores.shape[1] // GROUP
+    if 2 * k > num_groups:
+        best = scores.topk(k, dim=1)
+        return best.values, best.indices
+    grouped = num_groups * GROUP
+    groups = torch.unflatten(scores[:, :grouped], 1, (num_groups, GROUP))
+    chosen = groups.amax(dim=2).topk(k, dim=1, sorted=False).indices  # [B, k]
+    entries = groups.gather(1, chosen[:, :, None].expand(-1, -1, GROUP)).flatten(1)
+    best = torch.cat([entries, scores[:, grouped:]], dim=1).topk(k, dim=1)
+    place, within = best.indices // GROUP, best.indices % GROUP
+    columns = chosen.gather(1, place.clamp(max=k - 1)) * GROUP + within
+    left_over = best.indices - k * GROUP + grouped
+    return best.values, torch.where(place < k, columns, left_over)
+
+
+def _lowest_columns_first(scores: Tensor, values: Tensor) -> Tensor:
+    """The columns [b, k] of the k largest entries `values` of scores [b, I], equal entries by column."""
+    k = values.shape[1]
+    least = values[:, -1:]
+    above, equal = scores > least, scores == least
+    places = k - above.sum(dim=1, keepdim=True)
+    chosen = above | (equal & (equal.cumsum(dim=1, dtype=torch.int32) <= places))
+    columns = chosen.nonzero()[:, 1].view(-1, k)
+    order = scores.gather(1, columns).sort(dim=1, descending=True, stable=True).indices
+    return columns.gather(1, order)
+
+
+def _check_shape(scores: Tensor, num_users: int, num_items: int) -> None:
+    if scores.shape != (num_users, num_items):
+        raise DataError(
+            f"the scorer gave scores {list(scores.shape)} for {num_users} users; "
+            f"the data has {num_items} items, so [{num_users}, {num_items}] is needed"
+        )
+
+
+def _check_nan(scores: Tensor, users: Tensor) -> None:
+    # NaN counts as the largest value in amax and topk, so the first column shows it.
+    bad = scores[:, :1].isnan().flatten().nonzero().flatten()
+    if len(bad) > 0:
+        raise TrainingError(
+            f"the scores of user row {int(users[bad[0]])} hold NaN; "
+            "the embeddings are not finite (lower the learning rate, or look for an empty feature row)"
+        )

@@ -1,0 +1,40 @@
+"""The user-item graph of the training interactions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.data.base import INTERACTS
+from anchorrec_graph.graph.normalize import symmetric_weight
+from anchorrec_graph.graph.relation import Relation
+
+
+def bipartite_relation(edge_index: Tensor, num_users: int, num_items: int) -> Relation:
+    r"""A^ = D^-1/2 A D^-1/2 with A = [[0, R], [R^T, 0]]: nodes are users, then items.
+
+    Args:
+        edge_index: int64 [2, E], (user, item) training pairs.
+
+    Returns:
+        A symmetric `Relation` of size (U + I, U + I) with 2E edges.
+    """
+    user, item = edge_index[0], edge_index[1] + num_users
+    row, column = torch.cat([user, item]), torch.cat([item, user])
+    weight = symmetric_weight(row, column, torch.ones(row.numel()), num_users + num_items)
+    return Relation(row, column, weight, (num_users + num_items, num_users + num_items))
+
+
+def user_from_item_relation(edge_index: Tensor, num_users: int, num_items: int) -> Relation:
+    r"""R^, the upper right block of A^: one hop from items to users, R^_ui = 1 / sqrt(d_u d_i)."""
+    user, item = edge_index
+    user_degree = torch.bincount(user, minlength=num_users).float()
+    item_degree = torch.bincount(item, minlength=num_items).float()
+    weight = (user_degree[user] * item_degree[item]).rsqrt()
+    return Relation(user, item, weight, (num_users, num_items))
+
+
+def train_graph(data: HeteroData) -> tuple[Tensor, int, int]:
+    """(edge_index [2, E], number of users, number of items) of the training interactions."""
+    return data[INTERACTS].edge_index, int(data["user"].num_nodes), int(data["item"].num_nodes)

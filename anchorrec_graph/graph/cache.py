@@ -1,0 +1,42 @@
+"""Graphs that are kept on disk under the hash of what they were made from, so none can be stale."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from anchorrec_graph.data.manifest import content_hash
+from anchorrec_graph.files import save_tensors
+
+VERSION = 1  # raise it when the algorithm behind a cached graph changes
+
+
+def cache_dir() -> Path:
+    """`$ANCHORREC_CACHE`, or `~/.cache/anchorrec_graph`."""
+    return Path(os.environ.get("ANCHORREC_CACHE", Path.home() / ".cache" / "anchorrec_graph"))
+
+
+def cached_tensors(
+    kind: str, settings: str, source: Tensor, build: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """`build()`, or its result kept from an earlier call with equal kind, settings and source content.
+
+    A damaged file is built again. A folder that cannot be written costs only the reuse.
+    """
+    key = f"{VERSION}|{kind}|{settings}|{content_hash(source)}"
+    path = cache_dir() / kind / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError):
+        tensors = build()
+    try:
+        save_tensors(path, tensors, {"key": key})
+    except OSError:
+        pass
+    return tensors

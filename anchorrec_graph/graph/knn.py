@@ -1,0 +1,99 @@
+"""Item-item graphs: each item's k nearest neighbours by the cosine of its features."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.graph.cache import cached_tensors
+from anchorrec_graph.graph.normalize import symmetric_weight
+from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.settings import Settings
+
+
+class KnnConfig(Settings):
+    """Settings of an item-item graph."""
+
+    k: PositiveInt = 10
+    include_self: bool = False  # does an item count among its own k neighbours?
+    weight: Literal["cosine", "binary"] = "cosine"
+
+
+class KnnEdges(NamedTuple):
+    """E <= n k directed edges: `edge_index[0]` is an item, `edge_index[1]` one of its neighbours."""
+
+    edge_index: Tensor  # [2, E] int64
+    edge_weight: Tensor  # [E] cosine, or 1
+
+
+def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows scaled to length 1 [n, d], and which rows have a direction at all [n] (finite, not zero)."""
+    norm = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    valid = torch.isfinite(norm) & (norm > 0)
+    return torch.where(valid, features / norm, 0.0), valid.squeeze(1)
+
+
+def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> KnnEdges:
+    r"""N(i) = the k items with the largest :math:`\cos(x_i, x_j)`, exact, block by block.
+
+    Memory is O(block_size * n), never n x n. Rows that are zero or not finite
+    have no neighbours and are nobody's neighbour. With fewer than k candidates
+    an item gets them all.
+
+    Args:
+        features: float [n, d].
+        block_size: rows of the similarity matrix that exist at a time.
+    """
+    unit, valid = unit_rows(features)
+    blocks = [_block_neighbours(unit, valid, start, block_size, config) for start in range(0, len(unit), block_size)]
+    neighbour, cosine = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+    item, rank = torch.nonzero(cosine > -torch.inf, as_tuple=True)
+    weight = cosine[item, rank]
+    if config.weight == "binary":
+        weight = torch.ones_like(weight)
+    return KnnEdges(torch.stack([item, neighbour[item, rank]]), weight)
+
+
+def _block_neighbours(
+    unit: Tensor, valid: Tensor, start: int, block_size: int, config: KnnConfig
+) -> tuple[Tensor, Tensor]:
+    """Neighbours and cosines [b, k] of the items from `start`; -inf marks a place not taken."""
+    rows = torch.arange(start, min(start + block_size, len(unit)))
+    cosine = unit[rows] @ unit.T
+    cosine[:, ~valid] = -torch.inf
+    cosine[~valid[rows]] = -torch.inf
+    if not config.include_self:
+        cosine[torch.arange(len(rows)), rows] = -torch.inf
+    value, neighbour = cosine.topk(min(config.k, len(unit)), dim=1)
+    return neighbour, value
+
+
+def cached_knn_edges(features: Tensor, config: KnnConfig) -> KnnEdges:
+    """`knn_edges`, kept on disk under the hash of the features and the settings."""
+
+    def build() -> dict[str, Tensor]:
+        return knn_edges(features, config)._asdict()
+
+    return KnnEdges(**cached_tensors("knn", config.model_dump_json(), features, build))
+
+
+def knn_relation(features: Tensor, config: KnnConfig) -> Relation:
+    r"""The normalised item graph :math:`a_{ij} = w_{ij} / \sqrt{d_i d_j}`, with row degrees :math:`d_i`.
+
+    Shapes: features [n, D] -> a `Relation` of size (n, n).
+    """
+    (row, column), weight = cached_knn_edges(features, config)
+    size = len(features)
+    return Relation(row, column, symmetric_weight(row, column, weight, size), (size, size))
+
+
+def attach_item_graphs(data: HeteroData, config: KnnConfig) -> HeteroData:
+    """Add ("item", "<modality>_knn", "item") edges for every modality, and return the same object."""
+    for modality in data.modalities:
+        store = data["item", f"{modality}_knn", "item"]
+        store.edge_index, store.edge_weight = cached_knn_edges(data["item"][modality], config)
+    return data

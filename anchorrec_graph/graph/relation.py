@@ -1,0 +1,68 @@
+"""`Relation`: a fixed weighted sparse operator, the one propagation primitive."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch_geometric import EdgeIndex
+
+
+class Relation(nn.Module):
+    r"""The product :math:`y_r = \sum_{(r, c)} w_{rc} x_c` with fixed weights.
+
+    Rows are destinations, columns are sources. The edges are held as a
+    row-sorted `torch_geometric.EdgeIndex` with its transpose cached, so that
+    forward and backward are each one CSR product. Buffers are not part of the
+    state dict: an operator is derived from data, not learned.
+
+    Args:
+        row, column: int64 [E], destination and source of each edge.
+        weight: float [E].
+        size: (rows, columns).
+
+    Shapes: x [columns, d] -> y [rows, d].
+
+    Raises:
+        ValueError: an index is out of range or the lengths differ.
+    """
+
+    edges: EdgeIndex
+    weight: Tensor
+
+    def __init__(self, row: Tensor, column: Tensor, weight: Tensor, size: tuple[int, int]) -> None:
+        super().__init__()
+        if not (row.numel() == column.numel() == weight.numel()):
+            raise ValueError(f"edges differ in length: {row.numel()}, {column.numel()}, {weight.numel()}")
+        edges, order = EdgeIndex(torch.stack([row, column]), sparse_size=size).validate().sort_by("row")
+        self.size = size
+        self.register_buffer("edges", edges.fill_cache_(), persistent=False)
+        self.register_buffer("weight", weight[order] if order is not None else weight, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with warnings.catch_warnings():  # PyTorch announces that its CSR tensors are in beta, once
+            warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+            product: Tensor = self.edges.matmul(x, input_value=self.weight.to(x.dtype))
+        return product
+
+    @property
+    def edge_index(self) -> Tensor:
+        """[2, E] in PyG's order (source, destination), for any PyG convolution."""
+        return self.edges.as_tensor().flip(0)
+
+    def smoothness(self, x: Tensor) -> Tensor:
+        r"""Mean over the E edges of :math:`w_{rc} \|x_r - x_c\|^2` (square relations only).
+
+        Uses :math:`\sum w \|x_r - x_c\|^2 = \langle r + c, \|x\|^2 \rangle - 2 \langle x, A x \rangle`
+        with the row sums r and column sums c of A. Float64, because the two terms nearly cancel.
+        """
+        x = x.double()
+        row, column = self.edges.as_tensor()
+        weight = self.weight.double()
+        sums = weight.new_zeros(self.size[0]).index_add(0, row, weight).index_add(0, column, weight)
+        total = (sums * x.square().sum(1)).sum() - 2 * (x * self(x)).sum()
+        return total / max(weight.numel(), 1)
+
+    def extra_repr(self) -> str:
+        return f"{self.size[0]} x {self.size[1]}, edges={self.weight.numel()}"

@@ -1,0 +1,91 @@
+"""Ranking losses: what makes a user's positive items score above the others."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor
+from torch.nn import functional
+
+from anchorrec_graph.registry import Registry
+from anchorrec_graph.settings import Settings
+from anchorrec_graph.typing import Batch
+
+
+class RankingLossConfig(Settings, ABC):
+    """Settings of a ranking loss, which are also the loss: it has no other state.
+
+    `cosine` says that the loss scores items by direction only, so that a model
+    must score them in the same way when it serves (`EmbeddingModel.encode`).
+    """
+
+    name: str
+    cosine: bool = False
+
+    @abstractmethod
+    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
+        """Final embeddings user [U, d] and item [I, d], and a batch of B triples -> scalar."""
+
+
+RANKING_LOSSES: Registry[type[RankingLossConfig]] = Registry("ranking loss")
+
+
+def bpr(user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    r"""BPR (Rendle et al., UAI 2009): :math:`-\frac1B \sum \log \sigma(\langle u, p \rangle - \langle u, n \rangle)`.
+
+    Shapes: user, positive, negative [B, d] -> scalar.
+    """
+    return -functional.logsigmoid((user * (positive - negative)).sum(1)).mean()
+
+
+class BPRConfig(RankingLossConfig):
+    """One sampled negative per positive; see `bpr`."""
+
+    name: Literal["bpr"] = "bpr"
+    cosine: Literal[False] = False
+
+    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
+        return bpr(user[batch.users], item[batch.positive_items], item[batch.negative_items])
+
+
+class SoftmaxConfig(RankingLossConfig):
+    r"""Sampled softmax on cosines, with negatives shared by the batch (Wu et al., TOIS 2024):
+
+    .. math:: -\frac1B \sum_i \log \frac{\exp(\cos(u_i, p_i)/\tau)}{\exp(\cos(u_i, p_i)/\tau) + \sum_{n \in N} \exp(\cos(u_i, n)/\tau)}
+
+    N are the batch's first `num_negatives` sampled negatives. One of them may
+    by chance be a positive of another user of the batch.
+    """
+
+    name: Literal["softmax"] = "softmax"
+    cosine: Literal[True] = True
+    temperature: PositiveFloat = 0.2
+    num_negatives: PositiveInt = 512
+
+    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
+        users = functional.normalize(user[batch.users], dim=1) / self.temperature
+        positives = functional.normalize(item[batch.positive_items], dim=1)
+        negatives = functional.normalize(item[batch.negative_items[: self.num_negatives]], dim=1)
+        positive = (users * positives).sum(1)
+        logits = torch.cat([positive.unsqueeze(1), users @ negatives.T], dim=1)
+        return (logits.logsumexp(1) - positive).mean()
+
+
+class FullSoftmaxConfig(RankingLossConfig):
+    """Softmax on cosines over all items: `SoftmaxConfig` with every item as a negative. O(B * I)."""
+
+    name: Literal["full_softmax"] = "full_softmax"
+    cosine: Literal[True] = True
+    temperature: PositiveFloat = 0.2
+
+    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
+        users = functional.normalize(user[batch.users], dim=1)
+        logits = users @ functional.normalize(item, dim=1).T / self.temperature
+        return functional.cross_entropy(logits, batch.positive_items)
+
+
+for _config in (BPRConfig, SoftmaxConfig, FullSoftmaxConfig):
+    RANKING_LOSSES.register(_config)(_config)

@@ -1,0 +1,249 @@
+"""AnchorRec: anchored alignment of modality views that each keep their own space (arXiv:2603.12726)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import torch
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.encoders.fused import fuse_features, reduce_features
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph, user_from_item_relation
+from anchorrec_graph.graph.knn import KnnConfig, knn_relation
+from anchorrec_graph.losses.contrastive import info_nce
+from anchorrec_graph.losses.margin import cosine_margin
+from anchorrec_graph.losses.preservation import similarity_gap
+from anchorrec_graph.losses.ranking import RANKING_LOSSES, RankingLossConfig, SoftmaxConfig
+from anchorrec_graph.losses.regularization import squared_norm_penalty
+from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, to_cosine, xavier_table
+from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
+from anchorrec_graph.nn.features import FeatureTable
+from anchorrec_graph.nn.projection import linear_head, mlp_head
+from anchorrec_graph.nn.view import ModalityView, ViewStart
+from anchorrec_graph.registry import registered
+from anchorrec_graph.settings import Settings, unknown_name
+from anchorrec_graph.typing import Batch, Embeddings, View
+
+ID = "id"
+FUSED_DIM = 256  # of each modality in a built anchor feature, where feature_dim is not set
+HEADS = {"mlp": mlp_head, "linear": linear_head, "none": lambda _in, _out: nn.Identity()}
+
+
+class AlignTerm(Settings):
+    """One InfoNCE from the anchor to a mixture of projected views, for example {image: .25, text: .75}."""
+
+    targets: dict[str, PositiveFloat]
+    weight: NonNegativeFloat = 1.0
+    detach_anchor: bool = False
+
+
+class AlignConfig(Settings):
+    """How the views are tied to the anchor."""
+
+    weight: NonNegativeFloat = 0.1
+    temperature: PositiveFloat = 0.2
+    head: Literal["mlp", "linear", "none"] = "mlp"  # "none": the views themselves are aligned
+    source: Literal["view", "feature"] = "view"  # what a modality's head reads; id and anchor read views
+    terms: tuple[AlignTerm, ...] | None = None  # None: one term for id and for each modality
+
+    @model_validator(mode="after")
+    def _views_without_head(self) -> AlignConfig:
+        if self.head == "none" and self.source == "feature":
+            raise ValueError("align.head 'none' needs align.source 'view': raw features differ in width")
+        return self
+
+
+class PreserveConfig(Settings):
+    """How strongly each modality's view keeps the similarities of its native features."""
+
+    weight: NonNegativeFloat = 0.1
+    modalities: dict[str, NonNegativeFloat] | None = None  # None: 1 for each
+
+
+class AnchorRecConfig(ModelConfig):
+    name: Literal["anchorrec"] = "anchorrec"
+    backbone: Annotated[BackboneConfig, *registered(BACKBONES)] = LightGCNBackboneConfig()
+    anchor: str = "fused"  # the modality that anchors the others; built from them if the data has none
+    feature_dim: PositiveInt | None = 256  # unit rows, reduced once to this width; None: raw features
+    trainable_features: bool = False
+    knn: KnnConfig = KnnConfig()
+    num_knn_layers: NonNegativeInt = 1
+    view_start: ViewStart = "feature+id"
+    score_views: tuple[str, ...] | None = None  # modalities in the score beside id; None: all
+    loss: Annotated[RankingLossConfig, *registered(RANKING_LOSSES)] = SoftmaxConfig()
+    l2_weight: NonNegativeFloat = 0.0
+    margin_weight: NonNegativeFloat = 0.0
+    align: AlignConfig = AlignConfig()
+    preserve: PreserveConfig = PreserveConfig()
+    smooth_weight: NonNegativeFloat = 0.0
+    recover_weight: NonNegativeFloat = 0.0
+    l2_batch_size: PositiveInt = 2048  # the divisor of l2, also in the last, smaller batch of an epoch
+
+
+@MODELS.register(AnchorRecConfig)
+class AnchorRec(Recommender):
+    r"""Views of every modality in its own space, tied to an anchor only through projections.
+
+    .. math::
+        C &= \mathrm{backbone}([P; E]), \quad q^m = A_m^L q^m_0, \quad u^m = \hat R q^m \\
+        F_u &= C_u + \sum_m u^m, \quad F_i = C_i + \sum_m q^m_i + \rho D(W_a(q^a_i)), \quad s = \langle F_u, F_i \rangle
+
+    with the sums over `score_views` and the anchor modality a. Loss over a batch of triples (u, p, n):
+    ranking + l2 + margin + align + preserve + smooth, each term's formula in its own file of `losses/`:
+
+    - align: :math:`w_a \sum_t w_t\, \mathrm{NCE}(W_a(q^a_p) \to \sum_m \beta_m W_m(\cdot_p))`
+    - preserve: :math:`w_p \sum_m w_m \|Q^m Q^{m\top} - \cos(x^m_p)\|_F / B`
+    - smooth: :math:`w_s` times the mean of :math:`a_{ij} \|q^a_i - q^a_j\|^2` over the anchor's item graph
+
+    Raises:
+        ConfigError: the data has no modality, or a setting names one that it does not have.
+    """
+
+    def __init__(self, config: AnchorRecConfig, data: HeteroData) -> None:
+        super().__init__()
+        self.config = config
+        edge_index, self.num_users, num_items = train_graph(data)
+        features = native_features(config, data)
+        self.modalities = tuple(features)
+        self.score_views = self.modalities if config.score_views is None else config.score_views
+        self.align_terms = align_terms(config, self.modalities)
+        self.preserve_weights = config.preserve.modalities or dict.fromkeys(self.modalities, 1.0)
+        self._check_names()
+
+        self.user_item = bipartite_relation(edge_index, self.num_users, num_items)
+        self.user_from_item = user_from_item_relation(edge_index, self.num_users, num_items)
+        self.item_graphs = nn.ModuleDict({m: knn_relation(x, config.knn) for m, x in features.items()})
+        if config.feature_dim is not None:
+            features = {m: reduce_features(x, config.feature_dim) for m, x in features.items()}
+        self.features = nn.ModuleDict(
+            {m: FeatureTable(x, config.trainable_features) for m, x in features.items()}
+        )
+        dim = config.embedding_dim
+        self.user = xavier_table(self.num_users, dim)
+        self.item = xavier_table(num_items, dim)
+        self.backbone = build_backbone(config.backbone, dim)
+        self.views = nn.ModuleDict(
+            {
+                m: ModalityView(x.shape[1], dim, config.view_start, config.num_knn_layers)
+                for m, x in features.items()
+            }
+        )
+        heads = {config.anchor: dim}
+        for term in self.align_terms:
+            from_feature = config.align.source == "feature"
+            heads |= {m: features[m].shape[1] if from_feature and m in features else dim for m in term.targets}
+        self.heads = nn.ModuleDict({m: HEADS[config.align.head](width, dim) for m, width in heads.items()})
+        self.decoder = mlp_head(dim, dim) if config.recover_weight else None
+
+    def propagate(self) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The id view of users [U, d] and items [I, d], and each modality's view of the items [I, d]."""
+        x = self.backbone(torch.cat([self.user.weight, self.item.weight]), self.user_item)
+        views = {
+            m: self.views[m](self.features[m](), self.item.weight, self.item_graphs[m]) for m in self.modalities
+        }
+        return x[: self.num_users], x[self.num_users :], views
+
+    def recovered(self, views: Mapping[str, Tensor]) -> Tensor | None:
+        """The decoded anchor projection [I, d], weight applied; None where its weight is 0."""
+        if self.decoder is None:
+            return None
+        recovered: Tensor = self.decoder(self.heads[self.config.anchor](views[self.config.anchor]))
+        return self.config.recover_weight * recovered
+
+    def encode(self) -> Embeddings:
+        id_user, id_item, item_views = self.propagate()
+        views = {ID: View(id_user, id_item)}
+        views |= {m: View(self.user_from_item(item_views[m]), item_views[m]) for m in self.score_views}
+        recovered = self.recovered(item_views)
+        if recovered is not None:
+            views["recovered"] = View(None, recovered)
+        user = sum((view.user for view in views.values() if view.user is not None), torch.zeros(()))
+        item = sum((view.item for view in views.values()), torch.zeros(()))
+        embeddings = Embeddings(user, item, views)
+        return to_cosine(embeddings) if self.config.loss.cosine else embeddings
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        config = self.config
+        id_user, id_item, views = self.propagate()
+        user, item = id_user, id_item
+        if self.score_views:
+            scoring = sum((views[m] for m in self.score_views), torch.zeros(()))
+            user, item = user + self.user_from_item(scoring), item + scoring
+        recovered = self.recovered(views)
+        if recovered is not None:
+            item = item + recovered
+
+        terms = {"ranking": config.loss.loss(user, item, batch)}
+        triple = user[batch.users], item[batch.positive_items], item[batch.negative_items]
+        if config.l2_weight:
+            terms["l2"] = config.l2_weight * squared_norm_penalty(*triple, batch_size=config.l2_batch_size)
+        if config.margin_weight:
+            terms["margin"] = config.margin_weight * cosine_margin(*triple)
+        items, count = batch.positive_items.unique(return_counts=True)
+        if config.align.weight:
+            terms["align"] = config.align.weight * self._alignment({ID: id_item, **views}, items, count)
+        if config.preserve.weight:
+            terms["preserve"] = config.preserve.weight * self._preservation(views, items, count)
+        if config.smooth_weight:
+            anchor_graph = self.item_graphs[config.anchor]
+            terms["smooth"] = config.smooth_weight * anchor_graph.smoothness(views[config.anchor])
+        return terms
+
+    def _alignment(self, views: Mapping[str, Tensor], items: Tensor, count: Tensor) -> Tensor:
+        anchor = self.heads[self.config.anchor](views[self.config.anchor][items])
+        total = anchor.new_zeros(())
+        for term in self.align_terms:
+            target = sum(
+                (share * self._projected(m, views, items) for m, share in term.targets.items()), torch.zeros(())
+            )
+            query = anchor.detach() if term.detach_anchor else anchor
+            total = total + term.weight * info_nce(query, target, count, self.config.align.temperature)
+        return total
+
+    def _projected(self, name: str, views: Mapping[str, Tensor], items: Tensor) -> Tensor:
+        from_feature = self.config.align.source == "feature" and name in self.features
+        source = self.features[name]().detach() if from_feature else views[name]
+        projected: Tensor = self.heads[name](source[items])
+        return projected
+
+    def _preservation(self, views: Mapping[str, Tensor], items: Tensor, count: Tensor) -> Tensor:
+        gaps = (
+            weight * similarity_gap(views[m][items], self.features[m]()[items], count)
+            for m, weight in self.preserve_weights.items()
+            if weight
+        )
+        return sum(gaps, torch.zeros(()))
+
+    def _check_names(self) -> None:
+        used = {
+            "score_views": self.score_views,
+            "preserve.modalities": self.preserve_weights,
+            "align.terms": [m for term in self.align_terms for m in term.targets if m != ID],
+        }
+        for key, names in used.items():
+            for name in names:
+                if key == "align.terms" and name == self.config.anchor:
+                    raise ConfigError(f"model.align.terms: '{name}' is the anchor and cannot be its own target")
+                if name not in self.modalities:
+                    raise ConfigError(f"model.{key}: " + unknown_name("modality", name, list(self.modalities)))
+
+
+def native_features(config: AnchorRecConfig, data: HeteroData) -> dict[str, Tensor]:
+    """Every modality's features [I, D_m]; the anchor is added from the others if the data has none."""
+    features = {m: data["item"][m] for m in data.modalities}
+    if not features:
+        raise ConfigError("anchorrec needs at least one modality, and the data set has none; try model lightgcn")
+    if config.anchor not in features:
+        features[config.anchor] = fuse_features(features, config.feature_dim or FUSED_DIM)
+    return features
+
+
+def align_terms(config: AnchorRecConfig, modalities: tuple[str, ...]) -> tuple[AlignTerm, ...]:
+    """The configured terms, or one for id and one for each modality but the anchor."""
+    if config.align.terms is not None:
+        return config.align.terms
+    return tuple(AlignTerm(targets={m: 1.0}) for m in (ID, *modalities) if m != config.anchor)

@@ -1,0 +1,60 @@
+"""LightGCN: He et al., "LightGCN: Simplifying and Powering Graph Convolution Network", SIGIR 2020."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import NonNegativeFloat
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph
+from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
+from anchorrec_graph.losses.regularization import norm_penalty
+from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, to_cosine, xavier_table
+from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
+from anchorrec_graph.registry import registered
+from anchorrec_graph.typing import Batch, Embeddings, View
+
+
+class LightGCNConfig(ModelConfig):
+    name: Literal["lightgcn"] = "lightgcn"
+    backbone: Annotated[BackboneConfig, *registered(BACKBONES)] = LightGCNBackboneConfig()
+    loss: Annotated[RankingLossConfig, *registered(RANKING_LOSSES)] = BPRConfig()
+    l2_weight: NonNegativeFloat = 1e-4
+
+
+@MODELS.register(LightGCNConfig)
+class LightGCN(Recommender):
+    r"""F = backbone([P; E]) over the user-item graph, score <F_u, F_i>; any other backbone may be named.
+
+    Loss: ranking loss + l2_weight / B (|P_u| + |E_p| + |E_n|), norms of the
+    batch's ego embeddings, not squared, as in MMRec.
+    """
+
+    def __init__(self, config: LightGCNConfig, data: HeteroData) -> None:
+        super().__init__()
+        self.config = config
+        edge_index, self.num_users, num_items = train_graph(data)
+        self.graph = bipartite_relation(edge_index, self.num_users, num_items)
+        self.user = xavier_table(self.num_users, config.embedding_dim)
+        self.item = xavier_table(num_items, config.embedding_dim)
+        self.backbone = build_backbone(config.backbone, config.embedding_dim)
+
+    def propagate(self) -> tuple[Tensor, Tensor]:
+        """Final users [U, d] and items [I, d]."""
+        x = self.backbone(torch.cat([self.user.weight, self.item.weight]), self.graph)
+        return x[: self.num_users], x[self.num_users :]
+
+    def encode(self) -> Embeddings:
+        user, item = self.propagate()
+        embeddings = Embeddings(user, item, {"id": View(user, item)})
+        return to_cosine(embeddings) if self.config.loss.cosine else embeddings
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        ego = self.user(batch.users), self.item(batch.positive_items), self.item(batch.negative_items)
+        return {
+            "ranking": self.config.loss.loss(*self.propagate(), batch),
+            "l2": self.config.l2_weight * norm_penalty(*ego),
+        }

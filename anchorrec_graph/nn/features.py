@@ -1,0 +1,21 @@
+"""A table of native features, frozen or trainable."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class FeatureTable(nn.Module):
+    """Feature rows [n, D]. Frozen rows are derived from data, so they are not part of the state dict."""
+
+    rows: Tensor
+
+    def __init__(self, rows: Tensor, trainable: bool) -> None:
+        super().__init__()
+        if trainable:
+            self.rows = nn.Parameter(rows.clone())
+        else:
+            self.register_buffer("rows", rows, persistent=False)
+
+    def forward(self) -> Tensor:
+        return self.rows

@@ -1,0 +1,42 @@
+"""A modality's own view of the items: where it starts, and its travel over its own item graph."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from anchorrec_graph.graph.relation import Relation
+
+ViewStart = Literal["gate", "feature", "feature+id"]
+
+
+class ModalityView(nn.Module):
+    r"""View :math:`q^m = A_m^L q^m_0` of one modality with features x^m over its item graph A_m.
+
+    `start = "gate"`: :math:`q^m_0 = E \odot \sigma(G_m T_m(x^m) + b_m)`, the ID table seen through
+    the features (MGCN, AlignRec, the released AnchorRec).
+    `start = "feature"`: :math:`q^m_0 = T_m(x^m)`, the projected features themselves, so that the
+    view keeps the modality's structure whatever the ID table learns.
+    `start = "feature+id"`: :math:`q^m_0 = T_m(x^m) + E`.
+
+    Shapes: features [I, D], E [I, d] -> [I, d].
+    """
+
+    def __init__(self, feature_dim: int, embedding_dim: int, start: ViewStart, num_layers: int) -> None:
+        super().__init__()
+        self.num_layers = num_layers
+        self.adds_item_table = start == "feature+id"
+        self.project = nn.Linear(feature_dim, embedding_dim)
+        self.gate = nn.Linear(embedding_dim, embedding_dim) if start == "gate" else None
+
+    def forward(self, features: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
+        view: Tensor = self.project(features)
+        if self.gate is not None:
+            view = item_table * torch.sigmoid(self.gate(view))
+        elif self.adds_item_table:
+            view = view + item_table
+        for _ in range(self.num_layers):
+            view = graph(view)
+        return view

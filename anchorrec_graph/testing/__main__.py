@@ -1,0 +1,33 @@
+"""python -m anchorrec_graph.testing reference FILE..."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from anchorrec_graph.errors import AnchorRecError
+from anchorrec_graph.testing.reference import check_file
+
+
+def main() -> int:
+    """Print one JSON object per golden file. Exit code 0: all within tolerance, 1: not, 3: unreadable."""
+    parser = argparse.ArgumentParser(prog="python -m anchorrec_graph.testing", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    reference = commands.add_parser("reference", help="compare models with golden files of public code")
+    reference.add_argument("files", nargs="+", type=Path)
+    passed = True
+    for path in parser.parse_args().files:
+        try:
+            report = check_file(path)
+        except AnchorRecError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
+        print(json.dumps(report._asdict()), flush=True)
+        passed &= report.passed
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

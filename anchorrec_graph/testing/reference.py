@@ -1,0 +1,214 @@
+"""Check a model against golden numbers of its public implementation, one training step each.
+
+The files hold a tiny data set, a batch, the initial parameters under the public names, and what the
+public code computes from them: loss, gradients and scores. Only numbers, no code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.data.base import INTERACTS
+from anchorrec_graph.errors import DataError
+from anchorrec_graph.models.anchorrec import AlignConfig, AlignTerm, AnchorRecConfig, PreserveConfig
+from anchorrec_graph.models.base import ModelConfig, Recommender, build_model
+from anchorrec_graph.models.lightgcn import LightGCNConfig
+from anchorrec_graph.graph.knn import KnnConfig
+from anchorrec_graph.losses.ranking import BPRConfig
+from anchorrec_graph.nn.backbone import LightGCNBackboneConfig
+from anchorrec_graph.typing import Batch
+
+LOSS_TOLERANCE = 1e-5  # relative
+GRADIENT_TOLERANCE = 1e-4  # |difference| <= 1e-4 |gradient| + 1e-7, Euclidean norms
+GRADIENT_FLOOR = 1e-7
+SCORE_TOLERANCE = 1e-4  # absolute
+
+
+class Reference(NamedTuple):
+    """How one public implementation maps onto ours."""
+
+    config: Callable[[Mapping[str, Any]], ModelConfig]
+    parameters: Mapping[str, str]  # public name -> our name
+
+
+class Report(NamedTuple):
+    """The errors of one file, and whether each is within its tolerance."""
+
+    file: str
+    model: str
+    loss_relative_error: float
+    gradient_relative_error: float  # the worst, |difference| / (|gradient| + 1e-3)
+    worst_gradient: str
+    score_absolute_error: float
+    passed: bool
+
+
+def anchorrec_config(public: Mapping[str, Any]) -> AnchorRecConfig:
+    """The `released` settings (models.md 1.2) with the public hyper-parameters."""
+    return AnchorRecConfig(
+        embedding_dim=public["embedding_size"],
+        backbone=LightGCNBackboneConfig(num_layers=public["n_ui_layers"]),
+        feature_dim=None,
+        trainable_features=True,
+        knn=KnnConfig(k=public["knn_k"], include_self=True),
+        num_knn_layers=public["n_layers"],
+        view_start="gate",
+        score_views=("fused", "text"),
+        loss=BPRConfig(),
+        l2_weight=public["lambda_weight"],
+        l2_batch_size=public["train_batch_size"],
+        margin_weight=public["ui_cosine_loss_weight"] if public["ui_cosine_loss"] else 0.0,
+        align=AlignConfig(
+            weight=public["aal_loss"],
+            temperature=public["tau_weight"],
+            source="feature",
+            terms=(
+                AlignTerm(targets={"id": 1.0}),
+                AlignTerm(targets={"image": 0.25, "text": 0.75}, detach_anchor=True),
+            ),
+        ),
+        preserve=PreserveConfig(
+            weight=public["amp_loss"], modalities={"fused": 1.0, "text": 0.03, "image": 0.01}
+        ),
+        smooth_weight=0.1,
+        recover_weight=public["recover_lambda"],
+    )
+
+
+def lightgcn_config(public: Mapping[str, Any]) -> LightGCNConfig:
+    return LightGCNConfig(
+        embedding_dim=public["embedding_size"],
+        backbone=LightGCNBackboneConfig(num_layers=public["n_layers"]),
+        l2_weight=public["reg_weight"],
+    )
+
+
+def _layers(public: str, ours: str, *numbers: str) -> dict[str, str]:
+    """Weight and bias of a layer, or of the numbered layers of a stack."""
+    ends = [f".{n}{kind}" for n in numbers for kind in (".weight", ".bias")] or [".weight", ".bias"]
+    return {public + end: ours + end for end in ends}
+
+
+def _gate(public: str, ours: str) -> dict[str, str]:
+    return {f"{public}.0.{kind}": f"{ours}.{kind}" for kind in ("weight", "bias")}
+
+
+REFERENCES: dict[str, Reference] = {
+    "anchorrec": Reference(
+        anchorrec_config,
+        {
+            "user_embedding.weight": "user.weight",
+            "item_id_embedding.weight": "item.weight",
+            **_layers("W_id_i", "heads.id", "0", "2"),
+            **_layers("W_mm_i", "heads.fused", "0", "2"),
+            **_layers("W_v", "heads.image", "0", "2"),
+            **_layers("W_t", "heads.text", "0", "2"),
+            **_layers("D_mm2id", "decoder", "0", "2"),
+            "mm_embedding.weight": "features.fused.rows",
+            "v_embedding.weight": "features.image.rows",
+            "t_embedding.weight": "features.text.rows",
+            **_layers("mm_trs", "views.fused.project"),
+            **_layers("v_trs", "views.image.project"),
+            **_layers("t_trs", "views.text.project"),
+            **_gate("gate_mm", "views.fused.gate"),
+            **_gate("gate_v", "views.image.gate"),
+            **_gate("gate_t", "views.text.gate"),
+        },
+    ),
+    "lightgcn": Reference(
+        lightgcn_config,
+        {"embedding_dict.user_emb": "user.weight", "embedding_dict.item_emb": "item.weight"},
+    ),
+}
+
+
+def check_file(path: Path) -> Report:
+    """Load one golden file and compare loss, every gradient and the scores.
+
+    Raises:
+        DataError: the file is not a golden file, or no model here has its parameters.
+    """
+    arrays = _read(path)
+    name = _model_of(path, arrays)
+    reference = REFERENCES[name]
+    model = build_model(reference.config(json.loads(str(arrays["config"]))), _data(arrays))
+    _set_parameters(model, arrays, reference.parameters)
+
+    batch = Batch(*(torch.from_numpy(arrays[k]) for k in ("users", "positive_items", "negative_items")))
+    loss = torch.stack([term.double() for term in model.loss_terms(batch).values()]).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradients = _gradient_errors(model, arrays, reference.parameters)
+    worst = max(gradients, key=lambda g: gradients[g])
+    model.eval()
+    with torch.no_grad():
+        scores = model.encode().scores(torch.arange(len(arrays["scores"])))
+    loss_error = abs(float(loss.detach()) - float(arrays["loss"])) / abs(float(arrays["loss"]))
+    score_error = float((scores - torch.from_numpy(arrays["scores"])).abs().max())
+    passed = (
+        loss_error <= LOSS_TOLERANCE
+        and gradients[worst] <= GRADIENT_TOLERANCE
+        and score_error <= SCORE_TOLERANCE
+    )
+    return Report(str(path), name, loss_error, gradients[worst], worst, score_error, passed)
+
+
+def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: not a readable .npz file ({error})") from error
+
+
+def _model_of(path: Path, arrays: Mapping[str, Any]) -> str:
+    """The model whose parameter names the file has."""
+    present = {key.removeprefix("parameter/") for key in arrays if key.startswith("parameter/")}
+    for name, reference in REFERENCES.items():
+        if present == set(reference.parameters):
+            return name
+    raise DataError(
+        f"{path}: its parameters are those of no model here; known: {', '.join(REFERENCES)}; "
+        f"found: {', '.join(sorted(present)[:5]) or 'no key that starts with parameter/'}"
+    )
+
+
+def _data(arrays: Mapping[str, np.ndarray[Any, Any]]) -> HeteroData:
+    data = HeteroData()
+    data["user"].num_nodes, data["item"].num_nodes = arrays["scores"].shape
+    data.modalities = ("image", "text", "fused")
+    for modality in data.modalities:
+        data["item"][modality] = torch.from_numpy(arrays[f"{modality}_features"])
+    data[INTERACTS].edge_index = torch.from_numpy(arrays["interactions"].T.copy())
+    return data
+
+
+def _set_parameters(model: Recommender, arrays: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    """Copy the public initial values; a part that our settings leave out must have no effect there either."""
+    ours = dict(model.named_parameters())
+    with torch.no_grad():
+        for public, name in names.items():
+            if name in ours:
+                ours[name].copy_(torch.from_numpy(arrays[f"parameter/{public}"]))
+
+
+def _gradient_errors(
+    model: Recommender, arrays: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, float]:
+    r"""|difference| / (|gradient| + 1e-3) for each public parameter: the tolerance's form, floor / rate = 1e-3."""
+    ours = dict(model.named_parameters())
+    errors = {}
+    for public, name in names.items():
+        expected = torch.from_numpy(arrays[f"gradient/{public}"]).double()
+        parameter = ours.get(name)
+        found = torch.zeros_like(expected) if parameter is None or parameter.grad is None else parameter.grad
+        difference = torch.linalg.vector_norm(found.double() - expected)
+        floor = GRADIENT_FLOOR / GRADIENT_TOLERANCE
+        errors[public] = float(difference / (torch.linalg.vector_norm(expected) + floor))
+    return errors

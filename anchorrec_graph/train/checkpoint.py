@@ -1,0 +1,81 @@
+"""Checkpoints: one safetensors file that holds everything needed to continue bit for bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from anchorrec_graph.errors import RunError
+from anchorrec_graph.files import save_tensors
+
+
+class Progress(NamedTuple):
+    """How far a training is."""
+
+    epoch: int = 0  # epochs completed
+    best_epoch: int = 0
+    best_value: float = -float("inf")
+    seconds: float = 0.0  # of training and evaluation so far
+
+
+def save_checkpoint(
+    path: Path, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, progress: Progress, key: str
+) -> None:
+    """Write weights, optimiser state, both random states and progress as one file, atomically.
+
+    `key` says what the checkpoint belongs to (settings, data, seed).
+    """
+    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
+    tensors["random/epoch"] = generator.get_state()
+    tensors["random/global"] = torch.get_rng_state()
+    save_tensors(path, tensors, {"progress": json.dumps(progress), "key": key})
+
+
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, key: str
+) -> Progress:
+    """Put everything that `save_checkpoint` wrote back in place.
+
+    Raises:
+        RunError: the file is damaged, or belongs to other settings, data or seed.
+    """
+    tensors, metadata = read_tensors(path)
+    if metadata.get("key") != key:
+        raise RunError(f"{path}: belongs to other settings, data or seed; start a new run folder")
+    try:
+        model.load_state_dict(_below(tensors, "model/"))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below(tensors, "optimizer/").items():
+            index, _, part = name.partition("/")
+            state.setdefault(int(index), {})[part] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        generator.set_state(tensors["random/epoch"])
+        torch.set_rng_state(tensors["random/global"])
+        return Progress(*json.loads(metadata["progress"]))
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise RunError(f"{path}: does not fit the model ({error}); start a new run folder") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors and the metadata of a safetensors file.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); delete it and start again") from error
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,147 @@
+"""`fit` trains every seed of a configuration; `load_run` reads a trained model back."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.config import Config
+from anchorrec_graph.errors import RunError
+from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.files import save_json
+from anchorrec_graph.models.base import Recommender, build_model
+from anchorrec_graph.train.progress import Display, Silent
+from anchorrec_graph.train.run import RunFolder, SeedFolder
+from anchorrec_graph.train.trainer import Trainer
+
+
+class FitResult(NamedTuple):
+    """What `fit` returns. Metrics are means over the seeds; `spread` are their standard deviations."""
+
+    folder: Path
+    validation: dict[str, float]
+    test: dict[str, float]
+    spread: dict[str, float]  # sample standard deviation of `test`, 0 for one seed
+    seeds: dict[int, dict[str, Any]]  # each seed's metrics.json
+
+
+class Run(NamedTuple):
+    """A trained model with its settings and data."""
+
+    folder: Path
+    config: Config
+    data: HeteroData
+    model: Recommender
+    seed: int
+
+
+def fit(
+    config: Config,
+    data: HeteroData,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    display: Display | None = None,
+) -> FitResult:
+    """Train `config.model` once for each of `config.train.seeds`, and evaluate each on test once.
+
+    The best epoch is chosen on validation. A seed that is complete in the
+    folder is not trained again; one that was interrupted continues from its
+    last checkpoint.
+
+    Args:
+        data: what `config.dataset.load()` returned.
+        folder: where the run is kept; default `runs/<model>-<dataset>-<time>`.
+        resume: continue the run in `folder`.
+
+    Raises:
+        RunError: the folder holds a run and `resume` is not set, or one of other settings or data.
+        TrainingError: a loss term is not finite.
+    """
+    run = _run_folder(config, data, Path(folder) if folder is not None else None, resume)
+    evaluator = Evaluator(config.evaluate, data)
+    results = {
+        seed: run.seed(seed).load_result() or _fit_seed(config, data, evaluator, run.seed(seed), seed, display)
+        for seed in config.train.seeds
+    }
+    result = _summary(run.path, results)
+    save_json(
+        run.path / "summary.json",
+        {"validation": result.validation, "test": result.test, "test_sd": result.spread, "seeds": len(results)},
+    )
+    return result
+
+
+def _run_folder(config: Config, data: HeteroData, folder: Path | None, resume: bool) -> RunFolder:
+    if not resume:
+        return RunFolder.create(folder, config, data.manifest)
+    if folder is None:
+        raise RunError("to resume, name the run folder")
+    run = RunFolder.open(folder)
+    if run.config.hash != config.hash:
+        raise RunError(f"{folder}: holds a run of other settings (see its config.yaml)")
+    run.check_data(data.manifest)
+    return run
+
+
+def _fit_seed(
+    config: Config,
+    data: HeteroData,
+    evaluator: Evaluator,
+    folder: SeedFolder,
+    seed: int,
+    display: Display | None,
+) -> dict[str, Any]:
+    torch.manual_seed(seed)
+    model = build_model(config.model, data)
+    result: dict[str, Any] = {"seed": seed, "parameters": sum(p.numel() for p in model.parameters())}
+    if result["parameters"]:
+        trainer = Trainer(model, data, config.train, evaluator, seed)
+        progress = trainer.run(folder, display or Silent())
+        model.load_state_dict(folder.load_best())
+        result |= {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds": progress.seconds}
+    model.eval()
+    with torch.no_grad():
+        embeddings = model.encode()
+    validation = evaluator.evaluate(embeddings, "validation")
+    test = evaluator.evaluate(embeddings, "test")
+    result |= {"validation": validation.metrics, "test": test.metrics}
+    folder.save_result(result, test.per_user)
+    return result
+
+
+def _summary(path: Path, results: dict[int, dict[str, Any]]) -> FitResult:
+    means: dict[str, dict[str, float]] = {}
+    for split in ("validation", "test"):
+        names = next(iter(results.values()))[split]
+        means[split] = {n: statistics.fmean(r[split][n] for r in results.values()) for n in names}
+    spread = {
+        n: statistics.stdev(r["test"][n] for r in results.values()) if len(results) > 1 else 0.0
+        for n in means["test"]
+    }
+    return FitResult(path, means["validation"], means["test"], spread, results)
+
+
+def load_run(folder: str | Path, seed: int | None = None) -> Run:
+    """The settings, data and best weights of a run.
+
+    Args:
+        seed: one of the run's seeds; default the first.
+
+    Raises:
+        RunError: no such run or seed, not trained yet, damaged, or the data changed since.
+    """
+    run = RunFolder.open(Path(folder))
+    seed = run.config.train.seeds[0] if seed is None else seed
+    if seed not in run.config.train.seeds:
+        raise RunError(f"{folder}: has no seed {seed}; it has {', '.join(map(str, run.config.train.seeds))}")
+    data = run.config.dataset.load()
+    run.check_data(data.manifest)
+    model = build_model(run.config.model, data)
+    if any(True for _ in model.parameters()):
+        model.load_state_dict(run.seed(seed).load_best())
+    model.eval()
+    return Run(Path(folder), run.config, data, model, seed)

@@ -1,0 +1,96 @@
+"""What a person sees while a model trains: a bar with the time left, or plain lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Display(ABC):
+    """Shows the progress of one training after another."""
+
+    @abstractmethod
+    def start(self, title: str, done: int, total: int) -> None:
+        """A training of `total` epochs begins, `done` of which are already there."""
+
+    @abstractmethod
+    def epoch(self, epoch: int, loss: float, validation: Mapping[str, float], best: float) -> None:
+        """One more epoch is complete."""
+
+    @abstractmethod
+    def stop(self, message: str) -> None:
+        """The training ended."""
+
+
+class Silent(Display):
+    """Shows nothing."""
+
+    def start(self, title: str, done: int, total: int) -> None: ...
+
+    def epoch(self, epoch: int, loss: float, validation: Mapping[str, float], best: float) -> None: ...
+
+    def stop(self, message: str) -> None: ...
+
+
+class Bar(Display):
+    """A bar for a terminal. The time left is to the last epoch; early stopping may end it sooner."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def start(self, title: str, done: int, total: int) -> None:
+        self.title = title
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"), TextColumn("at most"), TimeRemainingColumn(),
+        )  # fmt: skip
+        self.progress = Progress(*columns, console=self.console, transient=True)
+        self.task = self.progress.add_task(title, total=total, completed=done, state="")
+        self.progress.start()
+
+    def epoch(self, epoch: int, loss: float, validation: Mapping[str, float], best: float) -> None:
+        shown = "".join(f" {name} {value:.4f} (best {best:.4f})" for name, value in validation.items())
+        self.progress.update(self.task, completed=epoch, state=f"loss {loss:.4f}{shown}")
+
+    def stop(self, message: str) -> None:
+        self.progress.stop()
+        self.console.print(f"{self.title}: {message}", highlight=False)
+
+
+class Lines(Display):
+    """Plain lines to standard error, at most one every `every` seconds."""
+
+    def __init__(self, every: float = 5.0) -> None:
+        self.every = every
+
+    def start(self, title: str, done: int, total: int) -> None:
+        self.title, self.done, self.total = title, done, total
+        self.started = self.shown = time.monotonic()
+
+    def epoch(self, epoch: int, loss: float, validation: Mapping[str, float], best: float) -> None:
+        now = time.monotonic()
+        if now - self.shown < self.every:
+            return
+        self.shown = now
+        left = (now - self.started) / max(epoch - self.done, 1) * (self.total - epoch)
+        shown = "".join(f", validation {name} {value:.4f}, best {best:.4f}" for name, value in validation.items())
+        self._print(f"epoch {epoch}/{self.total}, loss {loss:.4f}{shown}, at most {left:.0f} s left")
+
+    def stop(self, message: str) -> None:
+        self._print(message)
+
+    def _print(self, text: str) -> None:
+        print(f"{self.title}: {text}", file=sys.stderr, flush=True)
+
+
+def display_for(quiet: bool) -> Display:
+    """The display that fits where the output goes."""
+    if quiet:
+        return Silent()
+    console = Console(stderr=True)
+    return Bar(console) if console.is_terminal else Lines()

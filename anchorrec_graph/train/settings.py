@@ -1,0 +1,25 @@
+"""Settings of training."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from anchorrec_graph.settings import Settings
+
+
+class TrainConfig(Settings):
+    """How long and how a model is trained. Epochs are chosen on validation, by `metric`."""
+
+    epochs: PositiveInt = 500
+    batch_size: PositiveInt = 2048
+    learning_rate: PositiveFloat = 1e-3
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.96  # learning rate x decay ** (epoch / decay_epochs)
+    decay_epochs: PositiveInt = 50
+    metric: str = "Recall@20"
+    patience: PositiveInt = 20  # evaluations without a better value before it stops
+    evaluate_every: PositiveInt = 1  # epochs
+    checkpoint_every: PositiveInt = 5  # epochs
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
+    tensorboard: bool = False  # also write TensorBoard events (extra `track`)

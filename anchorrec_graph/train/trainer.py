@@ -1,0 +1,141 @@
+"""The training loop: one seed, from initial weights to the best epoch on validation."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.data.sampler import NegativeSampler
+from anchorrec_graph.errors import TrainingError
+from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.graph.bipartite import train_graph
+from anchorrec_graph.models.base import Recommender
+from anchorrec_graph.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from anchorrec_graph.train.history import History
+from anchorrec_graph.train.progress import Display
+from anchorrec_graph.train.run import SeedFolder
+from anchorrec_graph.train.settings import TrainConfig
+from anchorrec_graph.typing import Batch
+
+
+class Trainer:
+    """Adam on the sum of the model's loss terms; keeps the weights of the best validation epoch.
+
+    All randomness of an epoch (order, negatives, what the model draws) comes from
+    one generator, whose state is part of the checkpoint: a run that was killed and
+    resumed ends with the same bits as one that was not.
+    """
+
+    def __init__(
+        self, model: Recommender, data: HeteroData, config: TrainConfig, evaluator: Evaluator, seed: int
+    ) -> None:
+        self.model, self.config, self.evaluator = model, config, evaluator
+        self.edge_index, num_users, num_items = train_graph(data)
+        self.sampler = NegativeSampler(self.edge_index, num_users, num_items)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.progress = Progress()
+        self.best: dict[str, Tensor] | None = None  # better weights that are not on disk yet
+
+    def run(self, folder: SeedFolder, display: Display) -> Progress:
+        """Train to the end, continuing from the folder's checkpoint if it has one.
+
+        Raises:
+            TrainingError: a loss term is not finite. The last checkpoint stays.
+        """
+        if folder.checkpoint.exists():
+            self.progress = load_checkpoint(
+                folder.checkpoint, self.model, self.optimizer, self.generator, folder.key
+            )
+        display.start(folder.title, self.progress.epoch, self.config.epochs)
+        with History(folder.history, self.progress.epoch, self.config.tensorboard) as history:
+            while self.progress.epoch < self.config.epochs and not self._out_of_patience():
+                record = self._epoch()
+                history.write(record)
+                shown = {k: v for k, v in record["validation"].items() if k == self.config.metric}
+                display.epoch(record["epoch"], record["loss"], shown, self.progress.best_value)
+                if self.progress.epoch % self.config.checkpoint_every == 0:
+                    self._save(folder)
+        self._save(folder)
+        display.stop(
+            f"best validation {self.config.metric} {self.progress.best_value:.4f} "
+            f"in epoch {self.progress.best_epoch} of {self.progress.epoch}, {self.progress.seconds:.0f} s"
+        )
+        return self.progress
+
+    def _epoch(self) -> dict[str, Any]:
+        """Train one epoch, evaluate if it is due, and return the history record."""
+        started, epoch = time.perf_counter(), self.progress.epoch + 1
+        rate = self.config.learning_rate * self.config.decay ** ((epoch - 1) / self.config.decay_epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        self.model.start_epoch(self.generator)
+        terms: dict[str, float] = {}
+        batches = 0
+        for batch in self.batches():
+            for name, value in self.step(batch).items():
+                terms[name] = terms.get(name, 0.0) + value
+            batches += 1
+        terms = {name: total / batches for name, total in terms.items()}
+        trained = time.perf_counter()
+        due = epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs
+        validation = self._validate(epoch) if due else {}
+        ended = time.perf_counter()
+        self.progress = self.progress._replace(epoch=epoch, seconds=self.progress.seconds + ended - started)
+        return {
+            "epoch": epoch, "loss": sum(terms.values()), "terms": terms, "validation": validation,
+            "learning_rate": rate, "train_seconds": trained - started, "evaluate_seconds": ended - trained,
+        }  # fmt: skip
+
+    def batches(self) -> Iterator[Batch]:
+        """The training pairs in random order, each with one sampled negative."""
+        order = torch.randperm(self.edge_index.shape[1], generator=self.generator)
+        for rows in order.split(self.config.batch_size):
+            users, positives = self.edge_index[:, rows]
+            yield Batch(users, positives, self.sampler.sample(users, self.generator))
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One optimiser step; returns the value of every loss term."""
+        self.optimizer.zero_grad()
+        terms = self.model.loss_terms(batch)
+        values = {name: float(term.detach()) for name, term in terms.items()}
+        for name, value in values.items():
+            if value - value != 0:  # neither finite nor worth a gradient
+                raise TrainingError(
+                    f"epoch {self.progress.epoch + 1}: loss term '{name}' is {value}; lower train.learning_rate "
+                    f"or that term's weight. The last checkpoint is kept"
+                )
+        torch.stack([term.double() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return values
+
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Validation metrics; remembers the weights if the selection metric is the best so far."""
+        self.model.eval()
+        with torch.no_grad():
+            metrics = self.evaluator.evaluate(self.model.encode(), "validation").metrics
+        value = metrics[self.config.metric]
+        if value > self.progress.best_value:
+            self.progress = self.progress._replace(best_epoch=epoch, best_value=value)
+            self.best = copy.deepcopy(self.model.state_dict())
+        return metrics
+
+    def _out_of_patience(self) -> bool:
+        waited = (self.progress.epoch - self.progress.best_epoch) // self.config.evaluate_every
+        return self.progress.epoch > 0 and waited >= self.config.patience
+
+    def _save(self, folder: SeedFolder) -> None:
+        """Best weights first: if the process dies in between, the epochs since repeat and write them again."""
+        if self.best is not None:
+            folder.save_best(self.best, self.progress)
+            self.best = None
+        save_checkpoint(
+            folder.checkpoint, self.model, self.optimizer, self.generator, self.progress, folder.key
+        )
