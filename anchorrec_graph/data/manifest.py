@@ -29,9 +29,9 @@ def content_hash(*arrays: NDArray[Any] | torch.Tensor) -> str:
         values = array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else array
         if values.dtype.hasobject:
             raise TypeError(f"content_hash cannot hash an array of dtype {values.dtype}")
-        values = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-        digest.update(f"{values.dtype.str}{np.shape(array)}".encode())
-        digest.update(values.reshape(-1).view(np.uint8).data)
+        flat = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).reshape(-1)
+        digest.update(f"{flat.dtype.str}{values.shape}".encode())
+        digest.update(flat.view(np.uint8).data)
     return digest.hexdigest()
 
 

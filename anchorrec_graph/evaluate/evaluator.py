@@ -51,7 +51,7 @@ class EvaluateConfig(Settings):
         "Novelty@20",
     )
     mask: tuple[Literal["train", "validation"], ...] = ("train", "validation")
-    block_size: int = Field(default=512, gt=0)  # users scored at once
+    block_size: int = Field(default=256, gt=0)  # users scored at once
 
 
 class RankingResult(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -69,8 +70,8 @@ def slice_metrics(
 
 def activity_quartiles(counts: Tensor) -> Tensor:
     """The quartile 0..3 of each count [n]; equal counts share one, so sizes may differ from n / 4."""
-    bounds = torch.quantile(counts.double(), torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
-    return torch.bucketize(counts.double(), bounds)
+    bounds = np.quantile(counts.numpy(), [0.25, 0.5, 0.75])
+    return torch.bucketize(counts.double(), torch.from_numpy(bounds))
 
 
 def popular_items(item_users: Tensor, share: float = HEAD_SHARE) -> Tensor:

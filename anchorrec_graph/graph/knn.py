@@ -40,17 +40,31 @@ def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
 def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> KnnEdges:
     r"""N(i) = the k items with the largest :math:`\cos(x_i, x_j)`, exact, block by block.
 
-    Memory is O(block_size * n), never n x n. Rows that are zero or not finite
-    have no neighbours and are nobody's neighbour. With fewer than k candidates
-    an item gets them all.
+    Memory is O(n k + block_size^2), never n x n. A block of cosines serves the
+    items of its rows and those of its columns, so each is computed once. Rows
+    that are zero or not finite have no neighbours and are nobody's neighbour.
+    With fewer than k candidates an item gets them all.
 
     Args:
         features: float [n, d].
-        block_size: rows of the similarity matrix that exist at a time.
+        block_size: items whose cosines with as many others exist at a time.
     """
     unit, valid = unit_rows(features)
-    blocks = [_block_neighbours(unit, valid, start, block_size, config) for start in range(0, len(unit), block_size)]
-    neighbour, cosine = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+    size = len(unit)
+    cosine = unit.new_full((size, config.k), -torch.inf)
+    neighbour = torch.zeros(size, config.k, dtype=torch.long)
+    starts = range(0, size, block_size)
+    for first in starts:
+        rows = slice(first, min(first + block_size, size))
+        for second in starts[first // block_size :]:
+            columns = slice(second, min(second + block_size, size))
+            block = (unit[rows] @ unit[columns].T).masked_fill_(~valid[columns], -torch.inf)
+            block[~valid[rows]] = -torch.inf
+            if first == second and not config.include_self:
+                block.fill_diagonal_(-torch.inf)
+            _keep_nearest(cosine[rows], neighbour[rows], block, second)
+            if first != second:
+                _keep_nearest(cosine[columns], neighbour[columns], block.T, first)
     item, rank = torch.nonzero(cosine > -torch.inf, as_tuple=True)
     weight = cosine[item, rank]
     if config.weight == "binary":
@@ -58,18 +72,13 @@ def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Kn
     return KnnEdges(torch.stack([item, neighbour[item, rank]]), weight)
 
 
-def _block_neighbours(
-    unit: Tensor, valid: Tensor, start: int, block_size: int, config: KnnConfig
-) -> tuple[Tensor, Tensor]:
-    """Neighbours and cosines [b, k] of the items from `start`; -inf marks a place not taken."""
-    rows = torch.arange(start, min(start + block_size, len(unit)))
-    cosine = unit[rows] @ unit.T
-    cosine[:, ~valid] = -torch.inf
-    cosine[~valid[rows]] = -torch.inf
-    if not config.include_self:
-        cosine[torch.arange(len(rows)), rows] = -torch.inf
-    value, neighbour = cosine.topk(min(config.k, len(unit)), dim=1)
-    return neighbour, value
+def _keep_nearest(cosine: Tensor, neighbour: Tensor, block: Tensor, start: int) -> None:
+    """Merge cosines [b, c] with the items from `start` into the k nearest so far [b, k], in place."""
+    k = cosine.shape[1]
+    nearest = block.topk(min(k, block.shape[1]), dim=1)
+    best = torch.cat([cosine, nearest.values], dim=1).topk(k, dim=1)
+    neighbour.copy_(torch.cat([neighbour, nearest.indices + start], dim=1).gather(1, best.indices))
+    cosine.copy_(best.values)
 
 
 def cached_knn_edges(features: Tensor, config: KnnConfig) -> KnnEdges:

@@ -18,9 +18,8 @@ def similarity_gap(embedding: Tensor, features: Tensor, count: Tensor) -> Tensor
 
     .. math:: \|QQ^T - XX^T\|_F^2 = \|Q^T C Q\|_F^2 - 2 \|X^T C Q\|_F^2 + \|C^{1/2} X X^T C^{1/2}\|_F^2 .
 
-    The first two need no B x B matrix; the last has no gradient and goes through
-    the smaller of the two Gram matrices. The three are summed in float64,
-    because they nearly cancel.
+    The first two need no B x B matrix; the last has no gradient (`squared_gram_norm`).
+    The three are summed in float64, because they nearly cancel.
 
     Shapes: embedding [b, d], features [b, D] (treated as constant), count [b] -> scalar.
     A row of zeros has cosine 0 to every item, itself included.
@@ -29,10 +28,25 @@ def similarity_gap(embedding: Tensor, features: Tensor, count: Tensor) -> Tensor
     unit = unit_rows(features.detach())[0] * weight
     scaled = embedding * weight
     cross = unit.T @ scaled
-    gram = unit @ unit.T if unit.shape[0] <= unit.shape[1] else unit.T @ unit
-    squared = _squared_norm(scaled.T @ scaled) - 2 * _squared_norm(cross) + _squared_norm(gram)
+    squared = _squared_norm(scaled.T @ scaled) - 2 * _squared_norm(cross) + squared_gram_norm(unit)
     # sqrt has no derivative at 0, where the two similarities agree and nothing is left to learn
     return squared.clamp(min=torch.finfo(embedding.dtype).tiny).sqrt() / count.sum()
+
+
+def squared_gram_norm(rows: Tensor, block_size: int = 256) -> Tensor:
+    r""":math:`\|X X^T\|_F^2 = \|X^T X\|_F^2`, through the smaller of the two matrices.
+
+    Blocks above the diagonal count twice, those below it are not computed.
+
+    Shapes: [n, D] -> scalar float64.
+    """
+    if rows.shape[0] > rows.shape[1]:
+        rows = rows.T
+    total = rows.new_zeros((), dtype=torch.float64)
+    for start in range(0, len(rows), block_size):
+        block, later = rows[start : start + block_size], rows[start + block_size :]
+        total += _squared_norm(block @ block.T) + 2 * _squared_norm(block @ later.T)
+    return total
 
 
 def _squared_norm(matrix: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def feature(rows: object, name: str = "text") -> RawData:
 
 def test_clean_data_passes_in_silence() -> None:
     check_raw_data(make())
-    check_split(make(), np.array([0, 1, 0, 0, 2]))
+    check_split(make([0, 0, 1, 2, 2], [0, 1, 1, 0, 1]), np.array([0, 1, 0, 0, 2]))
 
 
 @pytest.mark.parametrize(

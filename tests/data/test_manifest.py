@@ -50,7 +50,7 @@ def test_tensor_layout_and_byte_order_do_not_matter(a: np.ndarray) -> None:
     expected = content_hash(a)
     assert content_hash(torch.from_numpy(a.copy())) == expected
     assert content_hash(a.astype(a.dtype.newbyteorder(">"))) == expected
-    assert content_hash(np.asfortranarray(a)) == expected
+    assert content_hash(a.copy(order="F")) == expected
 
 
 def test_arrays_are_hashed_one_by_one() -> None:
@@ -116,6 +116,5 @@ def test_every_part_of_the_content_changes_the_hash(raw: RawData, part: str) -> 
     elif part == "name":
         changed = raw._replace(features={"image": raw.features["image"], "words": raw.features["text"]})
     else:
-        changed_label = label.copy()
-        changed_label[0] = (label[0] + 1) % 3
+        changed_label = np.roll(label, 1)  # the counts stay
     assert manifest(changed, changed_label)["hash"] != manifest(raw, label)["hash"]

@@ -17,6 +17,7 @@ from anchorrec_graph.data.mmrec import MMRecConfig, read_items
 from anchorrec_graph.errors import DataError
 
 ROWS = [(0, 0, 5, 100, 0), (0, 2, 3, 101, 1), (1, 1, 4, 102, 0), (1, 0, 1, 103, 2), (1, 2, 2, 104, 0)]
+ITEMS = [("B2", "a, b"), ("B1", "c"), ("B3", "d")]
 HEADER = ("userID", "itemID", "rating", "timestamp", "x_label")
 
 
@@ -59,10 +60,10 @@ def test_writing_to_the_tensor_never_reaches_the_file(shop: Path) -> None:
 
 
 def test_without_labels_the_split_applies(tmp_path: Path) -> None:
-    rows = [(user, item, user * 10 + item) for user in range(3) for item in range(10)]
+    rows = [(user, (user + place) % 3, place) for user in range(3) for place in range(3)]
     write(tmp_path, table(("userID", "itemID", "timestamp"), rows))
     config = MMRecConfig.model_validate({"folder": tmp_path, "split": "leave_last"})
-    assert config.load()[INTERACTS].test_edge_label_index.tolist() == [[0, 1, 2], [9, 9, 9]]
+    assert config.load()[INTERACTS].test_edge_label_index.tolist() == [[0, 1, 2], [2, 0, 1]]
 
 
 @settings(max_examples=25)
@@ -102,18 +103,18 @@ def test_decimal_timestamps_must_be_whole(tmp_path: Path) -> None:
     [
         ("", "shop.inter: the file is empty"),
         (table(rows=[]), "shop.inter: no interactions"),
-        (table(("userID", "rating"), [(0, 1)]), "shop.inter: no column 'itemID'; the header line has: userID, rating"),
+        (table(("userID", "rating"), [(0, 1)]), "no column 'itemID'; the header line has: userID, rating"),
         ("userID,itemID\n0,0\n", "no column 'userID'; .* separated by tabs"),
         ("userID\titemID\tuser_id:token\n0\t0\t0\n", "two columns are read as 'userID'"),
         ("userID\tuserID\titemID\n0\t0\t0\n", "column 'userID' occurs twice"),
         ("userID\titemID\n0\t0\n1.0\t1\n", "row 2: column 'userID' holds '1.0', not a whole number"),
         ("userID\titemID\n0\t0\n0\t1e2\n", "row 2: column 'itemID' holds '1e2', not a whole number"),
-        ("userID\titemID\n0\tB00A\n0\tB00B\n", r"row 1: column 'itemID' holds 'B00A', .* \(and 1 more rows\)"),
+        ("userID\titemID\n0\tB00A\n0\tB00B\n", r"row 1: column 'itemID' holds 'B00A', .*and 1 more rows"),
         ("userID\titemID\n0\t0\n1\t\n", "row 2: column 'itemID' is empty"),
         ("userID\titemID\n0\t0\n\n1\t0\n", "row 2: column 'userID' is empty"),
         ("userID\titemID\n0\t0\n1\n", "row 2: column 'itemID' is empty"),
         ("userID\titemID\n0\t0\n0\t99999999999999999999\n", "row 2: column 'itemID' holds"),
-        ("userID\titemID\n0\t0\n9999999999\t1\n", "row 2: userID 9999999999 in a file of 2 rows; ids must be row numbers"),
+        ("userID\titemID\n0\t0\n9999999999\t1\n", "row 2: userID 9999999999 in a file of 2 rows"),
         ("userID\titemID\n0\t0\n-1\t1\n", r"row 2: user -1 is outside 0\.\.0"),
         ("userID\titemID\n0\t0\n1\t1\n0\t0\n", "row 3: user 0 with item 0 is already in row 1"),
         ("userID\titemID\n0\t0\n0\t1\t2\n", "row 2: 3 fields where the header names 2"),
@@ -130,11 +131,11 @@ def test_malformed_tables_are_named(tmp_path: Path, text: str | bytes, message: 
 
 
 def test_the_inter_file_must_be_one_or_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="needs one .inter file, found none"):
+    with pytest.raises(DataError, match=r"needs one .inter file, found none"):
         MMRecConfig(folder=tmp_path).read()
     write(tmp_path, table(), "a.inter")
     write(tmp_path, table(rows=ROWS[:2]), "b.inter")
-    with pytest.raises(DataError, match="found a.inter, b.inter; name it with dataset.inter_file"):
+    with pytest.raises(DataError, match=r"found a.inter, b.inter; name it with dataset.inter_file"):
         MMRecConfig(folder=tmp_path).read()
     assert len(MMRecConfig(folder=tmp_path, inter_file="b.inter").read().interactions.user) == 2
     with pytest.raises(DataError, match=r"c.inter: no such file"):
@@ -207,7 +208,7 @@ def test_gaps_in_user_ids_are_counted(tmp_path: Path) -> None:
     [
         ("items.csv", 'item_id,title\nB2,"a, b"\nB1,c\nB3,d\n'),
         ("items.tsv", 'title\titem_id\na, b\tB2\nc\tB1\nd\tB3\n'),
-        ("items.jsonl", '{"item_id":"B2","title":"a, b"}\n{"item_id":"B1","title":"c"}\n{"item_id":"B3","title":"d"}\n'),
+        ("items.jsonl", "".join(f'{{"item_id": "{i}", "title": "{t}"}}\n' for i, t in ITEMS)),
         ("items.csv", 'itemID,item_id,title\n2,B3,d\n0,B2,"a, b"\n1,B1,c\n'),
     ],
 )  # fmt: skip
@@ -215,7 +216,7 @@ def test_item_tables_of_every_kind(shop: Path, name: str, text: str) -> None:
     write(shop, text, name)
     items = MMRecConfig(folder=shop, items_file=name).load()["item"].table
     assert items.columns == ["item_id", "title"]
-    assert items.rows() == [("B2", "a, b"), ("B1", "c"), ("B3", "d")]
+    assert items.rows() == ITEMS
 
 
 @pytest.mark.parametrize(

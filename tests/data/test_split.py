@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,7 +32,7 @@ def histories(draw: st.DrawFn) -> Interactions:
     user = np.repeat(np.arange(len(sizes := draw(counts))), sizes)
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     rng.shuffle(user)
-    time = rng.integers(0, draw(st.integers(1, 50)), size=len(user))
+    time = rng.integers(0, draw(st.sampled_from([1, 2, 3, 50])), size=len(user))
     return Interactions(user, rng.integers(0, 12, size=len(user)), time=time)
 
 
@@ -86,6 +88,12 @@ def test_user_time_is_its_twin_and_every_user_trains(
     assert set(data.user[label == 0]) == set(data.user)
 
 
+def test_a_share_that_is_whole_but_for_rounding_is_whole() -> None:
+    assert 0.29 * 100 < 29
+    data = Interactions(np.zeros(100, dtype=np.int64), np.arange(100), time=np.arange(100))
+    assert (UserTimeConfig(test=0.29).assign(data) == 2).sum() == 29
+
+
 @given(histories(), shares, shares)
 def test_global_time_is_its_twin_or_says_why_not(data: Interactions, validation: float, test: float) -> None:
     assert data.time is not None
@@ -106,12 +114,15 @@ def test_cold_items_are_whole_and_leave_every_user_a_training_row(
     data: Interactions, validation: float, test: float, seed: int
 ) -> None:
     split = ColdItemsConfig(validation=validation, test=test, seed=seed)
+    items = len(set(data.item))
+    spare = items - len(set(data.user))  # each user needs at most one item
     try:
         label = split.assign(data)
     except DataError:
-        # only when the most popular items of the users are all items but one
-        assert len(set(data.item)) < 12
+        assert spare < 2
         return
+    wanted = sum(max(1, math.floor(share * items + 1e-9)) for share in (validation, test))
+    assert len(set(data.item[label > 0])) >= min(wanted, spare)
     for item in set(data.item):
         assert len(set(label[data.item == item])) == 1
     assert set(data.user[label == 0]) == set(data.user)
@@ -132,6 +143,15 @@ def test_cold_items_keeps_the_only_item_of_a_user() -> None:
     for seed in range(20):
         label = ColdItemsConfig(validation=0.2, test=0.4, seed=seed).assign(Interactions(user, item))
         assert label[0] == 0
+
+
+def test_cold_items_gives_back_the_most_popular_item_only() -> None:
+    user = np.array([0, 0, 1, 1, 2, 2, 2, 2, 2, 2, 2])
+    item = np.array([0, 1, 0, 2, 3, 4, 5, 6, 7, 8, 9])
+    for seed in range(20):
+        label = ColdItemsConfig(validation=0.45, test=0.45, seed=seed).assign(Interactions(user, item))
+        assert set(item[label == 0]) >= {0}
+        assert len(set(item[label > 0])) == 8  # all but item 0 and one of user 2
 
 
 def test_cold_items_refuses_when_every_item_is_needed() -> None:

@@ -1,0 +1,31 @@
+# Everything happens in a virtual environment inside the checkout. Pinned versions: constraints.txt.
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint scatter
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/anchorrec demo
+
+test: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# torch-scatter has no wheels on PyPI; its build takes about five minutes and needs a C++ compiler.
+scatter: $(VENV)/.installed
+	$(PIP) setuptools wheel
+	$(PIP) --no-build-isolation torch-scatter
+
+$(VENV)/.installed: setup.cfg constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	touch $@
