@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 
 from anchorrec_graph.settings import Settings, unknown_name
 
 T = TypeVar("T")
-ConfigT = TypeVar("ConfigT", bound=Settings)
 
 
 class Registry(Generic[T]):
@@ -64,9 +63,6 @@ class Registry(Generic[T]):
         return value
 
 
-def registered(registry: Registry[Any]) -> tuple[BeforeValidator, SerializeAsAny]:
+def registered(registry: Registry[Any]) -> tuple[Any, Any]:
     """Annotations of a settings field that holds any of the registry's settings classes."""
-    return BeforeValidator(registry.parse), SerializeAsAny()
-
-
-__all__ = ["Annotated", "Registry", "registered"]
+    return BeforeValidator(registry.parse), SerializeAsAny()  # type: ignore[type-arg]  # it is one at type-checking time only

@@ -1,6 +1,6 @@
 """On a shop with known truth: accuracy and preserved structure of AnchorRec and its rivals, three seeds.
 
-    python benchmarks/planted.py [--out benchmarks/results/planted.json]
+python benchmarks/planted.py [--out benchmarks/results/planted.json]
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def table(results: dict[str, dict[str, list[float]]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, help="also write everything as JSON")
     args = parser.parse_args()
     results = {name: measure(path, overrides) for name, (path, overrides) in MODELS.items()}

@@ -62,9 +62,7 @@ def write_data(folder: Path, seed: int = 0) -> None:
 def baby_config(name: str, folder: Path) -> Config:
     """The model and training settings of a configuration, on the data in `folder`."""
     config = load_config(CONFIGS[name])
-    return Config.model_validate(
-        {**config.model_dump(), "dataset": {"name": "mmrec", "folder": str(folder)}}
-    )
+    return Config.model_validate({**config.model_dump(), "dataset": {"name": "mmrec", "folder": str(folder)}})
 
 
 def measure(name: str, folder: Path, epochs: int) -> dict[str, Any]:
@@ -113,7 +111,10 @@ def run(command: list[str], folder: Path) -> dict[str, Any]:
     """One implementation in a process of its own, with an empty graph cache."""
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
-            [*command, str(folder)], env={**os.environ, "ANCHORREC_CACHE": cache}, stdout=subprocess.PIPE, text=True
+            [*command, str(folder)],
+            env={**os.environ, "ANCHORREC_CACHE": cache},
+            stdout=subprocess.PIPE,
+            text=True,
         )
     if done.returncode != 0:
         sys.exit(f"error: {shlex.join(command)} exited with {done.returncode}")
@@ -148,9 +149,15 @@ def table(results: list[dict[str, Any]], limits: Limits) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", action="append", default=[], metavar="COMMAND", help="another implementation")
-    parser.add_argument("--only", nargs="*", default=list(CONFIGS), choices=list(CONFIGS), help="our configurations")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--against", action="append", default=[], metavar="COMMAND", help="another implementation"
+    )
+    parser.add_argument(
+        "--only", nargs="*", default=list(CONFIGS), choices=list(CONFIGS), help="our configurations"
+    )
     parser.add_argument("--data", type=Path, help="an MMRec folder to use instead of generated data")
     parser.add_argument("--epochs", type=int, default=2, help="epochs timed; the fastest counts")
     parser.add_argument("--out", type=Path, help="also write everything as JSON")
@@ -171,7 +178,10 @@ def main() -> None:
     print(table(results, limits))
     if args.out:
         args.out.write_text(
-            json.dumps({"results": results, "limits": limits._asdict(), "environment": environment()}, indent=2) + "\n"
+            json.dumps(
+                {"results": results, "limits": limits._asdict(), "environment": environment()}, indent=2
+            )
+            + "\n"
         )
 
 

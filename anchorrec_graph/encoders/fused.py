@@ -28,7 +28,7 @@ def reduce_features(features: Tensor, dim: int) -> Tensor:
         return unit
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        basis = torch.svd_lowrank(unit, q=min(dim + OVERSAMPLING, *unit.shape), niter=4)[2][:, :dim]
+        basis = torch.svd_lowrank(unit, q=min(dim + OVERSAMPLING, *unit.shape))[2][:, :dim]
     return unit @ basis
 
 

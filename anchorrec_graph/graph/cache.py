@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -32,11 +33,9 @@ def cached_tensors(
     key = f"{VERSION}|{kind}|{settings}|{content_hash(source)}"
     path = cache_dir() / kind / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
     try:
-        return load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError):
         tensors = build()
-    try:
-        save_tensors(path, tensors, {"key": key})
-    except OSError:
-        pass
+        with contextlib.suppress(OSError):
+            save_tensors(path, tensors, {"key": key})
     return tensors

@@ -13,6 +13,7 @@ from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.normalize import symmetric_weight
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.settings import Settings
+from anchorrec_graph.topk import row_topk
 
 
 class KnnConfig(Settings):
@@ -40,44 +41,39 @@ def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
 def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> KnnEdges:
     r"""N(i) = the k items with the largest :math:`\cos(x_i, x_j)`, exact, block by block.
 
-    Memory is O(n k + block_size^2), never n x n. A block of cosines serves the
-    items of its rows and those of its columns, so each is computed once. Rows
-    that are zero or not finite have no neighbours and are nobody's neighbour.
-    With fewer than k candidates an item gets them all.
+    Memory is O(block_size * n), never n x n. Each cosine is computed once: a
+    block holds those of `block_size` items with themselves and all later ones,
+    and serves both sides. Rows that are zero or not finite have no neighbours
+    and are nobody's neighbour. With fewer than k candidates an item gets them all.
 
     Args:
         features: float [n, d].
-        block_size: items whose cosines with as many others exist at a time.
+        block_size: items whose cosines with all others exist at a time.
     """
     unit, valid = unit_rows(features)
     size = len(unit)
     cosine = unit.new_full((size, config.k), -torch.inf)
     neighbour = torch.zeros(size, config.k, dtype=torch.long)
-    starts = range(0, size, block_size)
-    for first in starts:
-        rows = slice(first, min(first + block_size, size))
-        for second in starts[first // block_size :]:
-            columns = slice(second, min(second + block_size, size))
-            block = (unit[rows] @ unit[columns].T).masked_fill_(~valid[columns], -torch.inf)
-            block[~valid[rows]] = -torch.inf
-            if first == second and not config.include_self:
-                block.fill_diagonal_(-torch.inf)
-            _keep_nearest(cosine[rows], neighbour[rows], block, second)
-            if first != second:
-                _keep_nearest(cosine[columns], neighbour[columns], block.T, first)
+    for start in range(0, size, block_size):
+        end = min(start + block_size, size)
+        block = (unit[start:end] @ unit[start:].T).masked_fill_(~valid[start:], -torch.inf)
+        block[~valid[start:end]] = -torch.inf
+        if not config.include_self:
+            block[:, : end - start].fill_diagonal_(-torch.inf)
+        _keep_nearest(cosine[start:end], neighbour[start:end], block, start)
+        if end < size:
+            _keep_nearest(cosine[end:], neighbour[end:], block[:, end - start :].T.contiguous(), start)
     item, rank = torch.nonzero(cosine > -torch.inf, as_tuple=True)
-    weight = cosine[item, rank]
-    if config.weight == "binary":
-        weight = torch.ones_like(weight)
+    weight = cosine[item, rank] if config.weight == "cosine" else torch.ones(len(item))
     return KnnEdges(torch.stack([item, neighbour[item, rank]]), weight)
 
 
 def _keep_nearest(cosine: Tensor, neighbour: Tensor, block: Tensor, start: int) -> None:
     """Merge cosines [b, c] with the items from `start` into the k nearest so far [b, k], in place."""
     k = cosine.shape[1]
-    nearest = block.topk(min(k, block.shape[1]), dim=1)
-    best = torch.cat([cosine, nearest.values], dim=1).topk(k, dim=1)
-    neighbour.copy_(torch.cat([neighbour, nearest.indices + start], dim=1).gather(1, best.indices))
+    value, index = row_topk(block, k, group=16)
+    best = torch.cat([cosine, value], dim=1).topk(k, dim=1)
+    neighbour.copy_(torch.cat([neighbour, index + start], dim=1).gather(1, best.indices))
     cosine.copy_(best.values)
 
 

@@ -49,7 +49,8 @@ class Relation(nn.Module):
     @property
     def edge_index(self) -> Tensor:
         """[2, E] in PyG's order (source, destination), for any PyG convolution."""
-        return self.edges.as_tensor().flip(0)
+        row, column = self._rows_and_columns()
+        return torch.stack([column, row])
 
     def smoothness(self, x: Tensor) -> Tensor:
         r"""Mean over the E edges of :math:`w_{rc} \|x_r - x_c\|^2` (square relations only).
@@ -58,11 +59,16 @@ class Relation(nn.Module):
         with the row sums r and column sums c of A. Float64, because the two terms nearly cancel.
         """
         x = x.double()
-        row, column = self.edges.as_tensor()
+        row, column = self._rows_and_columns()
         weight = self.weight.double()
         sums = weight.new_zeros(self.size[0]).index_add(0, row, weight).index_add(0, column, weight)
         total = (sums * x.square().sum(1)).sum() - 2 * (x * self(x)).sum()
-        return total / max(weight.numel(), 1)
+        mean: Tensor = total / max(weight.numel(), 1)
+        return mean
+
+    def _rows_and_columns(self) -> tuple[Tensor, Tensor]:
+        row, column = self.edges.as_tensor()
+        return row, column
 
     def extra_repr(self) -> str:
         return f"{self.size[0]} x {self.size[1]}, edges={self.weight.numel()}"

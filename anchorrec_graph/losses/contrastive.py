@@ -19,5 +19,5 @@ def info_nce(query: Tensor, key: Tensor, count: Tensor, temperature: float) -> T
     """
     logits = functional.normalize(query, dim=1) @ functional.normalize(key, dim=1).T / temperature
     positive = logits.diagonal()
-    loss = (logits + count.log()).logsumexp(1) - positive
+    loss = (logits + count.to(logits.dtype).log()).logsumexp(1) - positive
     return (loss * count).sum() / count.sum()

@@ -34,7 +34,7 @@ RANKING_LOSSES: Registry[type[RankingLossConfig]] = Registry("ranking loss")
 
 
 def bpr(user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    r"""BPR (Rendle et al., UAI 2009): :math:`-\frac1B \sum \log \sigma(\langle u, p \rangle - \langle u, n \rangle)`.
+    r"""BPR (Rendle et al., UAI 2009): :math:`-\frac1B \sum \log \sigma(\langle u, p - n \rangle)`.
 
     Shapes: user, positive, negative [B, d] -> scalar.
     """
@@ -54,7 +54,7 @@ class BPRConfig(RankingLossConfig):
 class SoftmaxConfig(RankingLossConfig):
     r"""Sampled softmax on cosines, with negatives shared by the batch (Wu et al., TOIS 2024):
 
-    .. math:: -\frac1B \sum_i \log \frac{\exp(\cos(u_i, p_i)/\tau)}{\exp(\cos(u_i, p_i)/\tau) + \sum_{n \in N} \exp(\cos(u_i, n)/\tau)}
+    .. math:: -\frac1B \sum_i \log \frac{e(p_i)}{e(p_i) + \sum_{n \in N} e(n)}, \quad e(j) = \exp(\cos(u_i, j)/\tau)
 
     N are the batch's first `num_negatives` sampled negatives. One of them may
     by chance be a positive of another user of the batch.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, cast
 
 import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -14,6 +14,7 @@ from anchorrec_graph.encoders.fused import fuse_features, reduce_features
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph, user_from_item_relation
 from anchorrec_graph.graph.knn import KnnConfig, knn_relation
+from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.losses.contrastive import info_nce
 from anchorrec_graph.losses.margin import cosine_margin
 from anchorrec_graph.losses.preservation import similarity_gap
@@ -30,7 +31,11 @@ from anchorrec_graph.typing import Batch, Embeddings, View
 
 ID = "id"
 FUSED_DIM = 256  # of each modality in a built anchor feature, where feature_dim is not set
-HEADS = {"mlp": mlp_head, "linear": linear_head, "none": lambda _in, _out: nn.Identity()}
+HEADS: dict[str, Callable[[int, int], nn.Module]] = {
+    "mlp": mlp_head,
+    "linear": linear_head,
+    "none": lambda _in, _out: nn.Identity(),
+}
 
 
 class AlignTerm(Settings):
@@ -90,7 +95,8 @@ class AnchorRec(Recommender):
 
     .. math::
         C &= \mathrm{backbone}([P; E]), \quad q^m = A_m^L q^m_0, \quad u^m = \hat R q^m \\
-        F_u &= C_u + \sum_m u^m, \quad F_i = C_i + \sum_m q^m_i + \rho D(W_a(q^a_i)), \quad s = \langle F_u, F_i \rangle
+        F_u &= C_u + \sum_m u^m, \quad F_i = C_i + \sum_m q^m_i + \rho D(W_a(q^a_i)) \\
+        s(u, i) &= \langle F_u, F_i \rangle
 
     with the sums over `score_views` and the anchor modality a. Loss over a batch of triples (u, p, n):
     ranking + l2 + margin + align + preserve + smooth, each term's formula in its own file of `losses/`:
@@ -135,7 +141,9 @@ class AnchorRec(Recommender):
         heads = {config.anchor: dim}
         for term in self.align_terms:
             from_feature = config.align.source == "feature"
-            heads |= {m: features[m].shape[1] if from_feature and m in features else dim for m in term.targets}
+            heads |= {
+                m: features[m].shape[1] if from_feature and m in features else dim for m in term.targets
+            }
         self.heads = nn.ModuleDict({m: HEADS[config.align.head](width, dim) for m, width in heads.items()})
         self.decoder = mlp_head(dim, dim) if config.recover_weight else None
 
@@ -143,7 +151,8 @@ class AnchorRec(Recommender):
         """The id view of users [U, d] and items [I, d], and each modality's view of the items [I, d]."""
         x = self.backbone(torch.cat([self.user.weight, self.item.weight]), self.user_item)
         views = {
-            m: self.views[m](self.features[m](), self.item.weight, self.item_graphs[m]) for m in self.modalities
+            m: self.views[m](self.features[m](), self.item.weight, self.item_graphs[m])
+            for m in self.modalities
         }
         return x[: self.num_users], x[self.num_users :], views
 
@@ -189,8 +198,8 @@ class AnchorRec(Recommender):
         if config.preserve.weight:
             terms["preserve"] = config.preserve.weight * self._preservation(views, items, count)
         if config.smooth_weight:
-            anchor_graph = self.item_graphs[config.anchor]
-            terms["smooth"] = config.smooth_weight * anchor_graph.smoothness(views[config.anchor])
+            graph = cast(Relation, self.item_graphs[config.anchor])
+            terms["smooth"] = config.smooth_weight * graph.smoothness(views[config.anchor])
         return terms
 
     def _alignment(self, views: Mapping[str, Tensor], items: Tensor, count: Tensor) -> Tensor:
@@ -198,7 +207,8 @@ class AnchorRec(Recommender):
         total = anchor.new_zeros(())
         for term in self.align_terms:
             target = sum(
-                (share * self._projected(m, views, items) for m, share in term.targets.items()), torch.zeros(())
+                (share * self._projected(m, views, items) for m, share in term.targets.items()),
+                torch.zeros(()),
             )
             query = anchor.detach() if term.detach_anchor else anchor
             total = total + term.weight * info_nce(query, target, count, self.config.align.temperature)
@@ -211,12 +221,12 @@ class AnchorRec(Recommender):
         return projected
 
     def _preservation(self, views: Mapping[str, Tensor], items: Tensor, count: Tensor) -> Tensor:
-        gaps = (
-            weight * similarity_gap(views[m][items], self.features[m]()[items], count)
-            for m, weight in self.preserve_weights.items()
-            if weight
-        )
-        return sum(gaps, torch.zeros(()))
+        total = torch.zeros(())
+        for modality, weight in self.preserve_weights.items():
+            if weight:
+                native = self.features[modality]()[items]
+                total = total + weight * similarity_gap(views[modality][items], native, count)
+        return total
 
     def _check_names(self) -> None:
         used = {
@@ -227,16 +237,22 @@ class AnchorRec(Recommender):
         for key, names in used.items():
             for name in names:
                 if key == "align.terms" and name == self.config.anchor:
-                    raise ConfigError(f"model.align.terms: '{name}' is the anchor and cannot be its own target")
+                    raise ConfigError(
+                        f"model.align.terms: '{name}' is the anchor and cannot be its own target"
+                    )
                 if name not in self.modalities:
-                    raise ConfigError(f"model.{key}: " + unknown_name("modality", name, list(self.modalities)))
+                    raise ConfigError(
+                        f"model.{key}: " + unknown_name("modality", name, list(self.modalities))
+                    )
 
 
 def native_features(config: AnchorRecConfig, data: HeteroData) -> dict[str, Tensor]:
     """Every modality's features [I, D_m]; the anchor is added from the others if the data has none."""
     features = {m: data["item"][m] for m in data.modalities}
     if not features:
-        raise ConfigError("anchorrec needs at least one modality, and the data set has none; try model lightgcn")
+        raise ConfigError(
+            "anchorrec needs at least one modality, and the data set has none; try model lightgcn"
+        )
     if config.anchor not in features:
         features[config.anchor] = fuse_features(features, config.feature_dim or FUSED_DIM)
     return features

@@ -39,7 +39,7 @@ class Recommender(nn.Module, ABC):
         A model that learns nothing by gradient returns an empty dict and has no parameters.
         """
 
-    def start_epoch(self, generator: torch.Generator) -> None:  # noqa: B027  a hook, empty on purpose
+    def start_epoch(self, generator: torch.Generator) -> None:
         """Called before each training epoch, for models that draw something new for it."""
 
 
@@ -48,7 +48,7 @@ MODELS: Registry[type[Recommender]] = Registry("model")
 
 def build_model(config: ModelConfig, data: HeteroData) -> Recommender:
     """The registered model that `config` names, on this data."""
-    return MODELS[config.name](config, data)  # type: ignore[call-arg]
+    return MODELS[config.name](config, data)
 
 
 def xavier_table(num_rows: int, embedding_dim: int) -> nn.Embedding:

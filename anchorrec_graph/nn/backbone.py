@@ -57,4 +57,4 @@ class LightGCNBackbone(Backbone):
 
 def build_backbone(config: BackboneConfig, embedding_dim: int) -> Backbone:
     """The registered backbone that `config` names."""
-    return BACKBONES[config.name](config, embedding_dim)  # type: ignore[call-arg]
+    return BACKBONES[config.name](config, embedding_dim)

@@ -10,10 +10,7 @@ def mlp_head(input_dim: int, output_dim: int) -> nn.Sequential:
 
     Shapes: [n, input_dim] -> [n, output_dim].
     """
-    head = nn.Sequential(nn.Linear(input_dim, output_dim), nn.ReLU(), nn.Linear(output_dim, output_dim))
-    for layer in (head[0], head[2]):
-        nn.init.xavier_uniform_(layer.weight)
-    return head
+    return nn.Sequential(linear_head(input_dim, output_dim), nn.ReLU(), linear_head(output_dim, output_dim))
 
 
 def linear_head(input_dim: int, output_dim: int) -> nn.Linear:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
+from typing import Any
 
 from anchorrec_graph.errors import AnchorRecError
 from anchorrec_graph.testing.reference import check_file
@@ -24,9 +26,14 @@ def main() -> int:
         except AnchorRecError as error:
             print(f"error: {error}", file=sys.stderr)
             return error.exit_code
-        print(json.dumps(report._asdict()), flush=True)
+        print(json.dumps({key: _number(value) for key, value in report._asdict().items()}), flush=True)
         passed &= report.passed
     return 0 if passed else 1
+
+
+def _number(value: Any) -> Any:
+    """null for NaN and infinity, which JSON does not have."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ public code computes from them: loss, gradients and scores. Only numbers, no cod
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -17,14 +19,15 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import DataError
+from anchorrec_graph.graph.knn import KnnConfig
+from anchorrec_graph.losses.ranking import BPRConfig
 from anchorrec_graph.models.anchorrec import AlignConfig, AlignTerm, AnchorRecConfig, PreserveConfig
 from anchorrec_graph.models.base import ModelConfig, Recommender, build_model
 from anchorrec_graph.models.lightgcn import LightGCNConfig
-from anchorrec_graph.graph.knn import KnnConfig
-from anchorrec_graph.losses.ranking import BPRConfig
 from anchorrec_graph.nn.backbone import LightGCNBackboneConfig
 from anchorrec_graph.typing import Batch
 
+MODALITIES = ("image", "text", "fused")
 LOSS_TOLERANCE = 1e-5  # relative
 GRADIENT_TOLERANCE = 1e-4  # |difference| <= 1e-4 |gradient| + 1e-7, Euclidean norms
 GRADIENT_FLOOR = 1e-7
@@ -141,11 +144,11 @@ def check_file(path: Path) -> Report:
     model = build_model(reference.config(json.loads(str(arrays["config"]))), _data(arrays))
     _set_parameters(model, arrays, reference.parameters)
 
-    batch = Batch(*(torch.from_numpy(arrays[k]) for k in ("users", "positive_items", "negative_items")))
+    batch = Batch(*(torch.from_numpy(arrays[k]) for k in Batch._fields))
     loss = torch.stack([term.double() for term in model.loss_terms(batch).values()]).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     gradients = _gradient_errors(model, arrays, reference.parameters)
-    worst = max(gradients, key=lambda g: gradients[g])
+    worst = max(gradients, key=lambda name: np.nan_to_num(gradients[name], nan=np.inf))
     model.eval()
     with torch.no_grad():
         scores = model.encode().scores(torch.arange(len(arrays["scores"])))
@@ -163,7 +166,7 @@ def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not a readable .npz file ({error})") from error
 
 
@@ -172,6 +175,9 @@ def _model_of(path: Path, arrays: Mapping[str, Any]) -> str:
     present = {key.removeprefix("parameter/") for key in arrays if key.startswith("parameter/")}
     for name, reference in REFERENCES.items():
         if present == set(reference.parameters):
+            missing = _keys(present) - set(arrays)
+            if missing:
+                raise DataError(f"{path}: lacks {', '.join(sorted(missing)[:5])}")
             return name
     raise DataError(
         f"{path}: its parameters are those of no model here; known: {', '.join(REFERENCES)}; "
@@ -179,10 +185,16 @@ def _model_of(path: Path, arrays: Mapping[str, Any]) -> str:
     )
 
 
+def _keys(parameters: Iterable[str]) -> set[str]:
+    """Everything that a golden file with these parameters holds."""
+    inputs = {f"{modality}_features" for modality in MODALITIES} | {"interactions", *Batch._fields}
+    return inputs | {"config", "loss", "scores"} | {f"gradient/{name}" for name in parameters}
+
+
 def _data(arrays: Mapping[str, np.ndarray[Any, Any]]) -> HeteroData:
     data = HeteroData()
     data["user"].num_nodes, data["item"].num_nodes = arrays["scores"].shape
-    data.modalities = ("image", "text", "fused")
+    data.modalities = MODALITIES
     for modality in data.modalities:
         data["item"][modality] = torch.from_numpy(arrays[f"{modality}_features"])
     data[INTERACTS].edge_index = torch.from_numpy(arrays["interactions"].T.copy())
@@ -201,7 +213,7 @@ def _set_parameters(model: Recommender, arrays: Mapping[str, Any], names: Mappin
 def _gradient_errors(
     model: Recommender, arrays: Mapping[str, Any], names: Mapping[str, str]
 ) -> dict[str, float]:
-    r"""|difference| / (|gradient| + 1e-3) for each public parameter: the tolerance's form, floor / rate = 1e-3."""
+    """|difference| / (|gradient| + 1e-3) of each public parameter: the tolerance solved for its rate."""
     ours = dict(model.named_parameters())
     errors = {}
     for public, name in names.items():
