@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Hashable, Iterable
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from anchorrec_graph.data.base import DATASETS, DatasetConfig
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate.evaluator import EvaluateConfig
+from anchorrec_graph.evaluate.metrics import METRICS, parse_metric
 from anchorrec_graph.models.base import MODELS, ModelConfig
 from anchorrec_graph.registry import registered
 from anchorrec_graph.settings import Settings
+from anchorrec_graph.strict_yaml import dump_yaml, parse_yaml
 from anchorrec_graph.train.settings import TrainConfig
 
 
@@ -29,19 +31,30 @@ class Config(Settings):
     evaluate: EvaluateConfig = EvaluateConfig()
 
     @model_validator(mode="after")
-    def _metric_is_evaluated(self) -> Config:
-        if self.train.metric not in self.evaluate.metrics:
-            raise ValueError(f"train.metric '{self.train.metric}' is not in evaluate.metrics; add it there")
+    def _metric_chooses_epochs(self) -> Config:
+        metric = self.train.metric
+        try:
+            kind = parse_metric(metric).kind
+        except ConfigError as error:
+            raise ValueError(f"train.metric: {error}") from error
+        if kind not in METRICS:
+            raise ValueError(
+                f"train.metric '{metric}' does not measure accuracy, so it cannot choose the best epoch; "
+                f"take one of {', '.join(METRICS)}"
+            )
+        if metric not in self.evaluate.metrics:
+            raise ValueError(f"train.metric '{metric}' is not in evaluate.metrics; add it there")
         return self
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits of the content."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        """Twelve hexadecimal digits of the content, the same in any order of keys."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
         """The complete settings, defaults included; `load_config` reads it back to an equal object."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return dump_yaml(self.model_dump(mode="json"))
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -50,12 +63,14 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: naming the file and the key, and saying what was expected.
     """
-    path = Path(path)
+    path, overrides = Path(path), list(overrides)
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; examples are in configs/") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from error
-    values = _parse(text, str(path))
+    values = parse_yaml(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys dataset, model, train, evaluate")
     for override in overrides:
@@ -63,52 +78,51 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {describe(error)}") from error
+        source = " ".join([str(path), *(f"-o {override}" for override in overrides)])
+        raise ConfigError(f"{source}: {describe(error)}{_hint(overrides)}") from error
 
 
 def describe(error: ValidationError) -> str:
     """Every problem of a pydantic error as `key: what is wrong`, on one line."""
-    problems = []
-    for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        problems.append(f"{key}: {message}" if key else message)
-    return "; ".join(problems)
+    problems = error.errors(include_url=False)
+    places = [problem["loc"] for problem in problems]
+    lines = []
+    for problem, place in zip(problems, places, strict=True):
+        # pydantic leaves wrong entries out before it counts: a list of them seems too short
+        if problem["type"] == "too_short" and any(p[: len(place)] == place and p != place for p in places):
+            continue
+        key = ".".join(str(part) for part in place)
+        lines.append(f"{key}: {_message(problem)}" if key else _message(problem))
+    return "; ".join(lines)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 scalars (`1e-3` is a number; `on`, `no` and `12:30` are strings), no duplicate keys."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-for _tag, _pattern, _first in [
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-]:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
+def _message(problem: ErrorDetails) -> str:
+    kind, value, message = problem["type"], problem["input"], problem["msg"]
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if kind == "missing":
+        return "is missing"
+    if kind == "too_short":
+        return "must have at least 1 entry"
+    if kind == "tuple_type":
+        message = "must be a list"
+    elif kind in ("model_type", "dict_type", "model_attributes_type"):
+        message = "must be a section of keys"
+    elif kind.endswith(("_parsing", "_from_float")):
+        message = message.partition(", ")[0]  # what follows says the same at length
+    return f"{message.replace('Input should be', 'must be')}, got {json.dumps(value, default=str)}"
 
 
-def _parse(text: str, source: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  _Loader is a SafeLoader
-    except yaml.YAMLError as error:
-        message = " ".join(str(error).split())
-        raise ConfigError(f"{source}: not valid YAML: {message}") from error
+def _hint(overrides: list[str]) -> str:
+    """`-o model.loss.name=bpr` keeps the other settings of the section, which may be unknown to bpr."""
+    named = [override.partition("=") for override in overrides]
+    whole = [f"-o {key.removesuffix('.name')}={value}" for key, _, value in named if key.endswith(".name")]
+    return f"; to replace a whole section write {' '.join(whole)}" if whole else ""
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
     """Set one dotted key. The section of a bare name (`model: lightgcn`) becomes a mapping."""
-    key, equals, text = override.partition("=")
+    key, equals, text = (part.strip() for part in override.partition("="))
     if not equals or not key:
         raise ConfigError(f"override '{override}': expected key=value, for example train.epochs=50")
     *parents, last = key.split(".")
@@ -119,4 +133,4 @@ def _apply(values: dict[str, Any], override: str) -> None:
         if not isinstance(child, dict):
             raise ConfigError(f"override '{override}': '{parent}' holds a value, not a section")
         values = child
-    values[last] = _parse(text, f"override '{override}'")
+    values[last] = parse_yaml(text, f"override '{override}'")

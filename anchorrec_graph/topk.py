@@ -13,7 +13,7 @@ def row_topk(scores: Tensor, k: int, group: int = 64) -> tuple[Tensor, Tensor]:
     groups with the largest maxima. Those groups hold k entries >= t, and no
     entry of another group exceeds t, so only they, and the columns that fill no
     group, are searched. Equal entries come in no particular order. For 7,050
-    columns and k = 20 this takes a fifth to nine tenths of torch.topk's time.
+    columns and k = 20 it saves 8 to 60 % of torch.topk's time, for 1,024 and k = 10 four fifths.
 
     Args:
         group: columns per group. 64 is the fastest of 16 to 96 for thousands of columns, 16 for one thousand.

@@ -1,10 +1,14 @@
-"""One cache folder per test session, so that no test reads or writes the user's."""
+"""One cache folder per test session, and no time limits on property tests: machines are shared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -55,12 +55,11 @@ def lightgcn(pairs: list[tuple[int, int]], user: Matrix, item: Matrix, num_layer
     adjacency = np.zeros((size, size))
     for u, i in pairs:
         adjacency[u, len(user) + i] = adjacency[len(user) + i, u] = 1
+    degree = adjacency.sum(1)
     for row in range(size):
         for column in range(size):
             if adjacency[row, column]:
-                adjacency[row, column] = 1 / math.sqrt(adjacency[row].sum() * (adjacency[column] != 0).sum())
-        # the row is scaled once both degrees are read, so the next rows must count edges, not weights
-        adjacency[row] = np.where(adjacency[row] != 0, adjacency[row], 0)
+                adjacency[row, column] = 1 / math.sqrt(degree[row] * degree[column])
     layer = total = np.concatenate([user, item])
     for _ in range(num_layers):
         layer = adjacency @ layer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import warnings
 from typing import Annotated
@@ -9,10 +11,16 @@ from typing import Annotated
 import typer
 
 from anchorrec_graph.cli import demo, doctor, evaluate, graph, recommend, train
+from anchorrec_graph.cli.options import one_line
 from anchorrec_graph.errors import AnchorRecError
+from anchorrec_graph.train.environment import version
 
 app = typer.Typer(
     help="Multimodal graph recommendation: train, evaluate and use AnchorRec.",
+    epilog=(
+        "Exit codes: 0 done, 1 other error, 2 settings or usage, 3 data, 4 run folder, 5 training failed, "
+        "130 interrupted."
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -20,32 +28,47 @@ app = typer.Typer(
 )
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  read in main
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Exit codes: 0 done, 1 other error, 2 settings or usage, 3 data, 4 run folder, 5 training failed."""
+    if show_version:
+        print(version("anchorrec_graph"))
+        raise typer.Exit
 
 
-app.command()(train.train)
-app.command()(evaluate.evaluate)
-app.command()(recommend.recommend)
-app.command()(graph.graph)
-app.command()(doctor.doctor)
-app.command()(demo.demo)
+for _verb in (train.train, evaluate.evaluate, recommend.recommend, graph.graph, doctor.doctor, demo.demo):
+    app.command()(_verb)
 
 
 def main() -> None:
-    """Run the command; errors are one line with the fix, and a traceback only with `--debug`."""
-    warnings.showwarning = _one_line
+    """Run the command. Errors are one line with the fix; `--debug`, at any place, shows the traceback too."""
+    warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a title may hold what the terminal cannot show
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app()
+        try:
+            app(args=arguments, prog_name="anchorrec")
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `anchorrec ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (AnchorRecError, OSError) as error:
-        if "--debug" in sys.argv:
+        if len(arguments) < len(sys.argv) - 1:
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(describe(error))}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, AnchorRecError) else 1)
 
 
-def _one_line(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+def describe(error: AnchorRecError | OSError) -> str:
+    """The message; of a system error the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return str(error)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {one_line(str(message))}", file=sys.stderr)

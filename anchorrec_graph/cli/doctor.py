@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from anchorrec_graph.cli.options import AsJson, Overrides, Quiet, print_json, print_table
+from anchorrec_graph.cli.options import (
+    AsJson,
+    OptionalConfigPath,
+    Overrides,
+    Quiet,
+    print_json,
+    print_table,
+)
 from anchorrec_graph.config import load_config
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph.cache import cache_dir
 from anchorrec_graph.train.environment import environment
 from anchorrec_graph.train.memory import forecast
 
@@ -16,24 +20,33 @@ MIB = 2**20
 
 
 def doctor(
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="Also forecast this run's memory.")] = None,
+    config: OptionalConfigPath = None,
     override: Overrides = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print versions, cores, the optional parts found, and the memory that a run will need."""
+    """Show versions and machine, and forecast memory.
+
+    With --config: how much memory that run will need.
+    """
+    if override and config is None:
+        raise ConfigError("-o changes a configuration; name it with --config FILE")
     report = environment()
+    report["machine"]["cache"] = str(cache_dir())
     if config is not None:
         settings = load_config(config, override or ())
-        report["memory_mib"] = {
-            part: round(size / MIB, 1) for part, size in forecast(settings, settings.dataset.load()).items()
-        }
+        parts = forecast(settings, settings.dataset.load())
+        report["memory_mib"] = {part: round(size / MIB, 1) for part, size in parts.items()}
     if as_json:
         print_json(report)
         return
     packages = report["packages"].items()
-    print_table("packages", ["name", "version"], [[name, found or "not installed"] for name, found in packages])
+    print_table(
+        "packages", ["name", "version"], [[name, found or "not installed"] for name, found in packages]
+    )
     if not quiet:
-        print_table("machine", ["what", "value"], [[name, str(value)] for name, value in report["machine"].items()])
+        rows = [[name.replace("_gib", ", GiB"), str(value)] for name, value in report["machine"].items()]
+        print_table("machine", ["what", "value"], [*rows, ["python", report["python"]]])
     if config is not None:
-        print_table(f"memory forecast for {config}", ["part", "MiB"], [list(p) for p in report["memory_mib"].items()])
+        title = f"memory forecast for {config}, without other programs"
+        print_table(title, ["part", "MiB"], [[p, round(size)] for p, size in report["memory_mib"].items()])

@@ -28,7 +28,9 @@ def evaluate(
     table = slice_metrics(result, trained.data, [trained.config.train.metric]) if slices else None
     if as_json:
         by_slice = {} if table is None else {"slices": table.to_dicts()}
-        print_json({"run": str(run), "seed": trained.seed, "split": split, "metrics": result.metrics, **by_slice})
+        print_json(
+            {"run": str(run), "seed": trained.seed, "split": split, "metrics": result.metrics, **by_slice}
+        )
         return
     title = f"{trained.config.model.name} on {trained.config.dataset.name}, seed {trained.seed}"
     print_table(title, ["metric", split], metric_rows({split: result.metrics}))

@@ -31,32 +31,58 @@ from anchorrec_graph.graph.topology import (
 def graph(
     config: ConfigPath,
     override: Overrides = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per item in the item graphs.")] = 10,
-    item: Annotated[str | None, typer.Option(help="An item id: its neighbours in every item graph.")] = None,
+    k: Annotated[
+        int, typer.Option("-k", min=1, metavar="N", help="Neighbours per item in the item graphs.")
+    ] = 10,
+    item: Annotated[
+        str | None, typer.Option(metavar="ID", help="An item id: its neighbours in every item graph.")
+    ] = None,
     draw: Annotated[
-        Path | None, typer.Option(help="Write .svg or .png: the item's network, or degrees without --item.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write .svg or .png: the item's network, or degrees without --item."
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print and draw the user-item graph and each modality's item graph."""
+    """Measure and draw the graphs of a data set.
+
+    They are the user-item graph of training, and for each modality the k nearest neighbours of every item.
+    """
     if draw is not None:
         require_matplotlib()
+        if draw.suffix not in (".svg", ".png"):
+            raise ConfigError(f"--draw {draw}: the file must end in .svg or .png")
     data = attach_item_graphs(load_config(config, override or ()).dataset.load(), KnnConfig(k=k))
     row = None if item is None else item_row(data, item)
+    report: dict[str, Any] = {"graphs": graph_rows(data), "overlap": overlap_rows(data)}
+    if row is not None:
+        report = {"item": item, "title": _titles(data)[row], "neighbours": neighbour_rows(data, row)}
     if draw is not None:
         _draw(data, row, draw)
-    report = {"graphs": graph_rows(data), "overlap": overlap_rows(data)}
-    if row is not None:
-        report = {"item": [_neighbour_row(data, row, modality) for modality in data.modalities]}
     if as_json:
         print_json(report)
         return
-    for title, rows in report.items():
-        if rows:
-            print_table(title, list(rows[0]), [list(entry.values()) for entry in rows])
+    if row is None:
+        _print_graphs(report["graphs"])
+        if report["overlap"]:
+            _print_rows("overlap of neighbours, from 0 to 1", report["overlap"])
+    else:
+        _print_rows(f"nearest to {report['title']}", report["neighbours"])
     if draw is not None and not quiet:
         print(f"drawn to {draw}")
+
+
+def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    print_table(title, list(rows[0]) if rows else [], [list(row.values()) for row in rows])
+
+
+def _print_graphs(graphs: list[dict[str, Any]]) -> None:
+    """One column per graph: a row of twelve numbers is wider than a terminal."""
+    first, *names = graphs[0]
+    rows: list[list[object]] = [[name, *(graph[name] for graph in graphs)] for name in names]
+    print_table("graphs", ["", *(graph[first] for graph in graphs)], rows)
 
 
 def item_row(data: HeteroData, item: str) -> int:
@@ -73,27 +99,31 @@ def item_row(data: HeteroData, item: str) -> int:
 
 
 def graph_rows(data: HeteroData) -> list[dict[str, Any]]:
-    """Size, degrees, components and hubness of every graph of the data set."""
+    """Degrees, components and hubness, of the users and the items in training and of every item graph."""
     edge_index, num_users, num_items = train_graph(data)
-    joined = torch.stack([edge_index[0], edge_index[1] + num_users])
-    nodes = num_users + num_items
-    rows = [_row("user-item", degrees(joined.flatten(), nodes), edge_index.shape[1], joined, nodes, None)]
+    user, item = edge_index
+    joined, nodes = torch.stack([user, item + num_users]), num_users + num_items
+    rows = [
+        _row("users", degrees(user, num_users), joined, nodes, None),
+        _row("items", degrees(item, num_items), joined, nodes, None),
+    ]
     for modality in data.modalities:
         edges = data["item", f"{modality}_knn", "item"].edge_index
         skewness = hubness(edges, num_items).skewness
-        incoming = degrees(edges[1], num_items)
-        rows.append(_row(f"{modality} kNN (in)", incoming, edges.shape[1], edges, num_items, skewness))
+        rows.append(_row(f"{modality} kNN (in)", degrees(edges[1], num_items), edges, num_items, skewness))
     return rows
 
 
 def _row(
-    name: str, degree: torch.Tensor, num_edges: int, edges: torch.Tensor, nodes: int, skewness: float | None
+    name: str, degree: torch.Tensor, edges: torch.Tensor, graph_nodes: int, skewness: float | None
 ) -> dict[str, Any]:
-    summary, components = degree_summary(degree), component_sizes(edges, nodes)
+    """Degrees of some nodes of a graph, and the components of the whole graph."""
+    summary, components = degree_summary(degree), component_sizes(edges, graph_nodes)
     return {
-        "graph": name, "nodes": nodes, "edges": num_edges, "degree min": summary.minimum,
+        "graph": name, "nodes": len(degree), "edges": edges.shape[1], "degree min": summary.minimum,
         "median": summary.median, "mean": summary.mean, "max": summary.maximum, "isolated": summary.isolated,
-        "Gini": summary.gini, "components": len(components), "largest": int(components[0]), "hubness": skewness,
+        "Gini": summary.gini, "components": len(components), "largest": int(components[0]),
+        "hubness": skewness,
     }  # fmt: skip
 
 
@@ -104,7 +134,9 @@ def overlap_rows(data: HeteroData) -> list[dict[str, Any]]:
     rows = []
     for a, b in combinations(data.modalities, 2):
         overlap = neighbour_overlap(edges[a], edges[b], num_items)
-        rows.append({"graphs": f"{a}, {b}", "shared neighbours": overlap.mean, "above chance": overlap.corrected})
+        rows.append(
+            {"graphs": f"{a}, {b}", "shared neighbours": overlap.mean, "above chance": overlap.corrected}
+        )
     return rows
 
 
@@ -113,9 +145,16 @@ def _titles(data: HeteroData) -> list[str]:
     return [str(title) for title in table["title" if "title" in table.columns else "item_id"]]
 
 
-def _neighbour_row(data: HeteroData, row: int, modality: str) -> dict[str, Any]:
-    (item, neighbour), titles = data["item", f"{modality}_knn", "item"].edge_index, _titles(data)
-    return {"graph": modality, "neighbours": "; ".join(titles[j] for j in neighbour[item == row].tolist())}
+def neighbour_rows(data: HeteroData, row: int) -> list[dict[str, Any]]:
+    """The neighbours of an item in every item graph, nearest first."""
+    ids, titles, rows = data["item"].table["item_id"], _titles(data), []
+    for modality in data.modalities:
+        store = data["item", f"{modality}_knn", "item"]
+        mine = store.edge_index[0] == row
+        nearest = zip(store.edge_index[1, mine].tolist(), store.edge_weight[mine].tolist(), strict=True)
+        for j, cosine in sorted(nearest, key=lambda pair: -pair[1]):
+            rows.append({"graph": modality, "item_id": ids[j], "title": titles[j], "cosine": cosine})
+    return rows
 
 
 def _draw(data: HeteroData, row: int | None, path: Path) -> None:

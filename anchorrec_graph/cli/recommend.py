@@ -2,49 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
+from polars import selectors
 
 from anchorrec_graph.cli.options import AsJson, Quiet, RunPath, Seed, print_json, print_table
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.files import replacing
 from anchorrec_graph.serve.catalog import Catalog
 
-WRITERS = {".parquet": pl.DataFrame.write_parquet, ".csv": pl.DataFrame.write_csv}
-
 
 def recommend(
     run: RunPath,
-    user: Annotated[list[str] | None, typer.Option("--user", "-u", help="A user id; may be repeated.")] = None,
-    k: Annotated[int, typer.Option("-k", help="How many items a user gets.")] = 10,
-    filters: Annotated[
-        list[str] | None, typer.Option("--filter", "-f", help="column=value; repeat a column for alternatives.")
+    user: Annotated[
+        list[str] | None, typer.Option("--user", "-u", metavar="ID", help="A user id; may be repeated.")
     ] = None,
-    seen: Annotated[bool, typer.Option(help="Also recommend items that the user already has.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write .parquet or .csv; without --user for all users.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many items a user gets.")] = 10,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            "-f",
+            metavar="COLUMN=VALUE",
+            help="Of the item table; repeat a column for alternatives.",
+        ),
+    ] = None,
+    seen: Annotated[bool, typer.Option("--seen", help="Also items that the user already has.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write .parquet or .csv; without --user for all users."),
+    ] = None,
     seed: Seed = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Recommend items to users, with the part of each view in every score."""
+    """Recommend items to users.
+
+    The table shows the share of each view in a score; files and JSON hold its part, and the parts sum to
+    the score. A share may be negative: that view speaks against the item.
+    """
     if not user and out is None:
         raise ConfigError("name at least one --user, or --out FILE for all users")
     if out is not None and out.suffix not in WRITERS:
-        raise ConfigError(f"--out {out}: the file must end in .parquet or .csv")
-    table = Catalog.from_run(run, seed).recommend(user or None, k, not seen, parse_filters(filters or []))
+        raise ConfigError(f"--out {out}: the file must end in {' or '.join(WRITERS)}")
+    catalog, wanted = Catalog.from_run(run, seed), list(dict.fromkeys(user or [])) or None
+    table = catalog.recommend(wanted, k, not seen, parse_filters(filters or []))
     if out is not None:
         with replacing(out) as temporary:
             WRITERS[out.suffix](table, temporary)
-        if not quiet:
+        if as_json:
+            print_json({"run": str(run), "out": str(out), "recommendations": len(table)})
+        elif not quiet:
             print(f"{len(table)} recommendations written to {out}")
     elif as_json:
-        print_json(table.to_dicts())
+        print_json({"run": str(run), "recommendations": table.to_dicts()})
     else:
-        for (user_id,), rows in table.group_by("user_id", maintain_order=True):
-            print_recommendations(f"for user {user_id}", rows)
+        for user_id in wanted or ():
+            print_recommendations(f"for user {user_id}", table.filter(pl.col("user_id") == user_id))
+
+
+def write_parquet(table: pl.DataFrame, path: Path) -> None:
+    table.write_parquet(path)
+
+
+def write_csv(table: pl.DataFrame, path: Path) -> None:
+    """CSV has no lists: their values are joined by `|`."""
+    lists = selectors.by_dtype(pl.List).list.eval(pl.element().cast(pl.String)).list.join("|")
+    table.with_columns(lists).write_csv(path)
+
+
+WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {".parquet": write_parquet, ".csv": write_csv}
 
 
 def parse_filters(filters: list[str]) -> dict[str, list[str]]:
@@ -59,12 +90,15 @@ def parse_filters(filters: list[str]) -> dict[str, list[str]]:
 
 
 def print_recommendations(title: str, table: pl.DataFrame) -> None:
-    """Rank, item, score, and the share of each view in the score in percent."""
-    parts = [column for column in table.columns if column.endswith("_part")]
+    """Rank, item, score, and the share of each view in a positive score in percent."""
+    if table.is_empty():
+        print(f"{title}: nothing; no item passes the filters that the user does not already have")
+        return
+    parts = table.columns[table.columns.index("score") + 1 :]
     named = "title" if "title" in table.columns else "item_id"
-    shares = {column.removesuffix("_part"): (pl.col(column) / pl.col("score") * 100) for column in parts}
-    shown = table.select("rank", named, "score", **shares)
-    rows: list[list[object]] = [
-        [rank, name, score, *(f"{share:.0f} %" for share in rest)] for rank, name, score, *rest in shown.rows()
-    ]
-    print_table(title, [str(column) for column in shown.columns], rows)
+    rows: list[list[object]] = []
+    for rank, name, score, *values in table.select("rank", named, "score", *parts).rows():
+        shares = [f"{value / score * 100:.0f} %" if score > 0 else None for value in values]
+        rows.append([rank, name, score, *shares])
+    views = [column.removesuffix("_part") for column in parts]
+    print_table(title, ["rank", named, "score", *views], rows)

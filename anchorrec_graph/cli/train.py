@@ -7,42 +7,62 @@ from typing import Annotated
 
 import typer
 
-from anchorrec_graph.cli.options import AsJson, Overrides, Quiet, metric_rows, print_json, print_table
+from anchorrec_graph.cli.options import (
+    AsJson,
+    OptionalConfigPath,
+    Overrides,
+    Quiet,
+    interruptible,
+    metric_rows,
+    print_json,
+    print_table,
+)
 from anchorrec_graph.config import load_config
 from anchorrec_graph.errors import ConfigError
-from anchorrec_graph.train.fit import FitResult, fit
+from anchorrec_graph.train.fit import FitResult, fit, summary
 from anchorrec_graph.train.progress import display_for
 from anchorrec_graph.train.run import RunFolder
 
 
 def train(
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="A YAML file, see configs/.")] = None,
+    config: OptionalConfigPath = None,
     override: Overrides = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="A new folder for the run; default runs/<model>-<dataset>-<time>.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="A new folder for the run; default runs/<model>-<dataset>-<time>."
+        ),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Continue the run in this folder, instead of --config.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train every seed of a configuration, choose the epoch on validation, and test once."""
-    if (config is None) == (resume is None):
-        raise ConfigError("name either --config FILE to start a run, or --resume FOLDER to continue one")
-    if resume is not None and (override or run_dir):
-        raise ConfigError("--resume continues with the run's own settings and folder; leave out -o and --run-dir")
-    settings = RunFolder.open(resume).config if resume else load_config(config or "", override or ())
-    result = fit(
-        settings, settings.dataset.load(), resume or run_dir, resume is not None, display_for(quiet or as_json)
-    )
+    """Train a model, or go on with a run.
+
+    Every seed of the configuration is trained; the epoch is chosen on validation, and tested once.
+    """
+    if resume is None:
+        if config is None:
+            raise ConfigError("name --config FILE to start a run, or --resume RUN to continue one")
+        settings = load_config(config, override or ())
+    else:
+        if config or override or run_dir:
+            raise ConfigError("--resume goes on with the run's own settings; leave out -c, -o and --run-dir")
+        settings = RunFolder.open(resume).config
+    with interruptible():
+        data = settings.dataset.load()
+        result = fit(settings, data, resume or run_dir, resume is not None, display_for(quiet))
     if as_json:
-        print_json({**result._asdict(), "folder": str(result.folder)})
+        print_json({"run": str(result.folder), **summary(result), "per_seed": result.seeds})
     else:
         print_result(result, f"{settings.model.name} on {settings.dataset.name}")
 
 
 def print_result(result: FitResult, title: str) -> None:
     columns = {"validation": result.validation, "test": result.test}
-    if len(result.seeds) > 1:
+    if result.spread:
         title += f", mean over {len(result.seeds)} seeds"
         columns["test sd"] = result.spread
     print_table(title, ["metric", *columns], metric_rows(columns))

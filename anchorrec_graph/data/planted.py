@@ -29,18 +29,19 @@ class PlantedConfig(DatasetConfig):
         x_i = centre_c + noise * e_i,    centre and e ~ N(0, 1 / dim): expected squared length 1 each.
 
     Each interaction of user u draws an aspect from u's mixture ~ Dirichlet(1, 1, 1), one of u's two
-    preferred clusters of that aspect, and an item of it in proportion to popularity (rank^-0.8).
+    preferred clusters of that aspect, and an item of it in proportion to rank^-popularity.
     Pairs are distinct. Users draw 5 or more, `interactions_per_user` on average (geometric), unless
     their clusters hold fewer; then items with fewer than 5 get more from users who prefer a cluster
     of theirs. Time and memory grow with users, items and interactions, not with a product of them.
     """
 
     name: Literal["planted"] = "planted"
-    num_users: int = Field(default=600, ge=2 * CORE)
-    num_items: int = Field(default=300, ge=2 * CORE)
-    interactions_per_user: float = Field(default=16.0, ge=CORE)
-    num_clusters: int = Field(default=8, ge=2)
+    num_users: int = Field(default=1000, ge=2 * CORE)
+    num_items: int = Field(default=600, ge=2 * CORE)
+    interactions_per_user: float = Field(default=12.0, ge=CORE)
+    num_clusters: int = Field(default=24, ge=2)
     agreement: float = Field(default=0.5, ge=0, le=1)
+    popularity: float = Field(default=0.5, ge=0)
     noise: float = Field(default=1.0, ge=0)
     image_dim: int = Field(default=48, ge=1)
     text_dim: int = Field(default=32, ge=1)
@@ -91,7 +92,7 @@ def planted_truth(config: PlantedConfig) -> PlantedTruth:
     kind = rng.permutation(num_items) % config.num_clusters
     own = rng.integers(config.num_clusters, size=(num_items, num_aspects))
     clusters = np.where(rng.random(own.shape) < config.agreement, kind[:, None], own)
-    weight = rng.permutation(np.arange(1, num_items + 1) ** -0.8)
+    weight = rng.permutation(np.arange(1, num_items + 1) ** -config.popularity)
     # a user's preferred cluster is that of a random item, so it is never empty
     models = rng.integers(num_items, size=(num_users, num_aspects, TASTES))
     return PlantedTruth(

@@ -102,7 +102,7 @@ class Evaluator:
 
         Raises:
             DataError: the split has no pairs, or the scorer does not score every item.
-            TrainingError: a score is NaN.
+            TrainingError: the score of a candidate is NaN.
         """
         users = self.users(split)
         best = top_k(scorer, users, self.max_k, self._masked[split], self.config.block_size)

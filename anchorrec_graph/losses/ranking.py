@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Literal
 
@@ -54,10 +55,13 @@ class BPRConfig(RankingLossConfig):
 class SoftmaxConfig(RankingLossConfig):
     r"""Sampled softmax on cosines, with negatives shared by the batch (Wu et al., TOIS 2024):
 
-    .. math:: -\frac1B \sum_i \log \frac{e(p_i)}{e(p_i) + \sum_{n \in N} e(n)}, \quad e(j) = \exp(\cos(u_i, j)/\tau)
+    .. math::
+        -\frac1B \sum_i \log \frac{e(p_i)}{e(p_i) + \frac{I}{|N|} \sum_{n \in N} e(n)},
+        \quad e(j) = \exp(\cos(u_i, j)/\tau)
 
-    N are the batch's first `num_negatives` sampled negatives. One of them may
-    by chance be a positive of another user of the batch.
+    The factor I / |N| makes the sum an estimate of that over all I items. N are
+    the batch's first `num_negatives` sampled negatives; one of them may by chance be a
+    positive of another user.
     """
 
     name: Literal["softmax"] = "softmax"
@@ -70,7 +74,8 @@ class SoftmaxConfig(RankingLossConfig):
         positives = functional.normalize(item[batch.positive_items], dim=1)
         negatives = functional.normalize(item[batch.negative_items[: self.num_negatives]], dim=1)
         positive = (users * positives).sum(1)
-        logits = torch.cat([positive.unsqueeze(1), users @ negatives.T], dim=1)
+        others = users @ negatives.T + math.log(len(item) / len(negatives))
+        logits = torch.cat([positive.unsqueeze(1), others], dim=1)
         return (logits.logsumexp(1) - positive).mean()
 
 

@@ -30,7 +30,7 @@ from anchorrec_graph.settings import Settings, unknown_name
 from anchorrec_graph.typing import Batch, Embeddings, View
 
 ID = "id"
-FUSED_DIM = 256  # of each modality in a built anchor feature, where feature_dim is not set
+FUSED_DIM = 256  # of each modality in a built fused feature, where feature_dim is not set
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "mlp": mlp_head,
     "linear": linear_head,
@@ -49,6 +49,9 @@ class AlignTerm(Settings):
 class AlignConfig(Settings):
     """How the views are tied to the anchor."""
 
+    anchor: str | None = (
+        None  # the view that the others are aligned to: id or a modality; None: the fused one
+    )
     weight: NonNegativeFloat = 0.1
     temperature: PositiveFloat = 0.2
     head: Literal["mlp", "linear", "none"] = "mlp"  # "none": the views themselves are aligned
@@ -72,7 +75,7 @@ class PreserveConfig(Settings):
 class AnchorRecConfig(ModelConfig):
     name: Literal["anchorrec"] = "anchorrec"
     backbone: Annotated[BackboneConfig, *registered(BACKBONES)] = LightGCNBackboneConfig()
-    anchor: str = "fused"  # the modality that anchors the others; built from them if the data has none
+    fused: str = "fused"  # the modality that joins the others; built from them if the data has none
     feature_dim: PositiveInt | None = 256  # unit rows, reduced once to this width; None: raw features
     trainable_features: bool = False
     knn: KnnConfig = KnnConfig()
@@ -95,15 +98,15 @@ class AnchorRec(Recommender):
 
     .. math::
         C &= \mathrm{backbone}([P; E]), \quad q^m = A_m^L q^m_0, \quad u^m = \hat R q^m \\
-        F_u &= C_u + \sum_m u^m, \quad F_i = C_i + \sum_m q^m_i + \rho D(W_a(q^a_i)) \\
+        F_u &= C_u + \sum_m u^m, \quad F_i = C_i + \sum_m q^m_i + \rho D(W_f(q^f_i)) \\
         s(u, i) &= \langle F_u, F_i \rangle
 
-    with the sums over `score_views` and the anchor modality a. Loss over a batch of triples (u, p, n):
-    ranking + l2 + margin + align + preserve + smooth, each term's formula in its own file of `losses/`:
+    with the sums over `score_views`, the fused modality f and the anchor a (f, if not set).
+    Loss over a batch of triples (u, p, n): ranking + l2 + margin + align + preserve + smooth, each term's formula in its own file of `losses/`:
 
     - align: :math:`w_a \sum_t w_t\, \mathrm{NCE}(W_a(q^a_p) \to \sum_m \beta_m W_m(\cdot_p))`
     - preserve: :math:`w_p \sum_m w_m \|Q^m Q^{m\top} - \cos(x^m_p)\|_F / B`
-    - smooth: :math:`w_s` times the mean of :math:`a_{ij} \|q^a_i - q^a_j\|^2` over the anchor's item graph
+    - smooth: :math:`w_s` times the mean of :math:`a_{ij} \|q^f_i - q^f_j\|^2` over the fused item graph
 
     Raises:
         ConfigError: the data has no modality, or a setting names one that it does not have.
@@ -116,7 +119,8 @@ class AnchorRec(Recommender):
         features = native_features(config, data)
         self.modalities = tuple(features)
         self.score_views = self.modalities if config.score_views is None else config.score_views
-        self.align_terms = align_terms(config, self.modalities)
+        self.anchor = config.fused if config.align.anchor is None else config.align.anchor
+        self.align_terms = align_terms(config, self.anchor, self.modalities)
         self.preserve_weights = config.preserve.modalities or dict.fromkeys(self.modalities, 1.0)
         self._check_names()
 
@@ -138,7 +142,7 @@ class AnchorRec(Recommender):
                 for m, x in features.items()
             }
         )
-        heads = {config.anchor: dim}
+        heads = {self.anchor: dim} | ({config.fused: dim} if config.recover_weight else {})
         for term in self.align_terms:
             from_feature = config.align.source == "feature"
             heads |= {
@@ -157,10 +161,10 @@ class AnchorRec(Recommender):
         return x[: self.num_users], x[self.num_users :], views
 
     def recovered(self, views: Mapping[str, Tensor]) -> Tensor | None:
-        """The decoded anchor projection [I, d], weight applied; None where its weight is 0."""
+        """The decoded fused projection [I, d], weight applied; None where its weight is 0."""
         if self.decoder is None:
             return None
-        recovered: Tensor = self.decoder(self.heads[self.config.anchor](views[self.config.anchor]))
+        recovered: Tensor = self.decoder(self.heads[self.config.fused](views[self.config.fused]))
         return self.config.recover_weight * recovered
 
     def encode(self) -> Embeddings:
@@ -198,13 +202,13 @@ class AnchorRec(Recommender):
         if config.preserve.weight:
             terms["preserve"] = config.preserve.weight * self._preservation(views, items, count)
         if config.smooth_weight:
-            graph = cast(Relation, self.item_graphs[config.anchor])
-            terms["smooth"] = config.smooth_weight * graph.smoothness(views[config.anchor])
+            graph = cast(Relation, self.item_graphs[config.fused])
+            terms["smooth"] = config.smooth_weight * graph.smoothness(views[config.fused])
         return terms
 
     def _alignment(self, views: Mapping[str, Tensor], items: Tensor, count: Tensor) -> Tensor:
-        anchor = self.heads[self.config.anchor](views[self.config.anchor][items])
-        total = anchor.new_zeros(())
+        anchor = self.heads[self.anchor](views[self.anchor][items])
+        total = torch.zeros(())
         for term in self.align_terms:
             target = sum(
                 (share * self._projected(m, views, items) for m, share in term.targets.items()),
@@ -232,34 +236,39 @@ class AnchorRec(Recommender):
         used = {
             "score_views": self.score_views,
             "preserve.modalities": self.preserve_weights,
-            "align.terms": [m for term in self.align_terms for m in term.targets if m != ID],
+            "align.anchor": {self.anchor} - {ID},
+            "align.terms": {m for term in self.align_terms for m in term.targets} - {ID},
         }
         for key, names in used.items():
             for name in names:
-                if key == "align.terms" and name == self.config.anchor:
-                    raise ConfigError(
-                        f"model.align.terms: '{name}' is the anchor and cannot be its own target"
-                    )
                 if name not in self.modalities:
                     raise ConfigError(
                         f"model.{key}: " + unknown_name("modality", name, list(self.modalities))
                     )
+        if ID in self.modalities:
+            raise ConfigError(
+                f"a modality is named '{ID}', which is the name of the collaborative view; rename it"
+            )
+        if any(self.anchor in term.targets for term in self.align_terms):
+            raise ConfigError(
+                f"model.align.terms: '{self.anchor}' is the anchor and cannot be its own target"
+            )
 
 
 def native_features(config: AnchorRecConfig, data: HeteroData) -> dict[str, Tensor]:
-    """Every modality's features [I, D_m]; the anchor is added from the others if the data has none."""
+    """Every modality's features [I, D_m]; the fused one is built from the others if the data has none."""
     features = {m: data["item"][m] for m in data.modalities}
     if not features:
         raise ConfigError(
             "anchorrec needs at least one modality, and the data set has none; try model lightgcn"
         )
-    if config.anchor not in features:
-        features[config.anchor] = fuse_features(features, config.feature_dim or FUSED_DIM)
+    if config.fused not in features:
+        features[config.fused] = fuse_features(features, config.feature_dim or FUSED_DIM)
     return features
 
 
-def align_terms(config: AnchorRecConfig, modalities: tuple[str, ...]) -> tuple[AlignTerm, ...]:
-    """The configured terms, or one for id and one for each modality but the anchor."""
+def align_terms(config: AnchorRecConfig, anchor: str, modalities: tuple[str, ...]) -> tuple[AlignTerm, ...]:
+    """The configured terms, or one for each view but the anchor."""
     if config.align.terms is not None:
         return config.align.terms
-    return tuple(AlignTerm(targets={m: 1.0}) for m in (ID, *modalities) if m != config.anchor)
+    return tuple(AlignTerm(targets={m: 1.0}) for m in (ID, *modalities) if m != anchor)

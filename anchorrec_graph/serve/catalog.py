@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ from anchorrec_graph.errors import DataError
 from anchorrec_graph.evaluate.ranking import top_k
 from anchorrec_graph.evaluate.user_items import positives
 from anchorrec_graph.serve.explain import view_parts
-from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.serve.filters import Filters, allowed_items
 from anchorrec_graph.train.fit import load_run
 from anchorrec_graph.typing import Embeddings
 
-Filters = Mapping[str, str | float | Sequence[str | float]]
+BLOCK = 65_536  # recommendations whose view parts are computed at once
 
 
 class _Allowed(NamedTuple):
@@ -62,51 +62,51 @@ class Catalog:
         exclude_seen: bool = True,
         filters: Filters | None = None,
     ) -> pl.DataFrame:
-        """The k best items of each user.
+        """The k best items of each user, fewer where fewer are left.
 
         Args:
             users: ids as in the source data; default all users.
             exclude_seen: leave out a user's training and validation items.
-            filters: column of the item table -> the value, or one of the values, that an item must have.
-                A column of lists, or of values joined by `|`, matches if it holds one of them.
+            filters: column of the item table -> the value, or one of the values, that an item must have
+                (`allowed_items`).
 
         Returns:
             One row per recommendation: user_id, rank (from 1), the item table's columns, score, and
-            one `<view>_part` per view. The parts sum to the score (`view_parts`).
+            one `<view>_part` per view. The parts sum to the score (`view_parts`). A column of the item
+            table with one of these names gets `item_` before it.
 
         Raises:
-            DataError: an unknown user or column, or k < 1.
+            DataError: an unknown user, column or value, or k < 1.
         """
         if k < 1:
             raise DataError(f"k is {k}; at least 1 item is needed")
         rows = self._rows(users)
-        scorer = _Allowed(self.embeddings, self.allowed(filters or {}))
-        best = top_k(scorer, rows, k, self._seen if exclude_seen else None)
+        scorer = _Allowed(self.embeddings, allowed_items(self.items, filters or {}))
+        best = top_k(scorer, rows, min(k, len(self.items)), self._seen if exclude_seen else None)
         place, rank = (best.items >= 0).nonzero(as_tuple=True)
         user, item = rows[place], best.items[place, rank]
-        parts = view_parts(self.embeddings, user, item)
-        head = pl.DataFrame({"user_id": self.user_ids[user.numpy()], "rank": (rank + 1).numpy()})
-        scores = {"score": best.scores[place, rank].numpy()}
-        scores |= {f"{name}_part": part.numpy() for name, part in parts.items()}
-        return pl.concat([head, self.items[item.numpy()], pl.DataFrame(scores)], how="horizontal")
+        ours = pl.DataFrame(
+            {"user_id": self.user_ids[user.numpy()], "rank": (rank + 1).numpy()}
+            | {"score": best.scores[place, rank].numpy()}
+            | {f"{name}_part": part.numpy() for name, part in self._parts(user, item).items()}
+        )
+        theirs = self.items[item.numpy()].rename(
+            {name: f"item_{name}" for name in self.items.columns if name in ours.columns}
+        )
+        return pl.concat([ours[:, :2], theirs, ours[:, 2:]], how="horizontal")
 
-    def allowed(self, filters: Filters) -> Tensor:
-        """Mask [I] of the items that pass every filter.
-
-        Raises:
-            DataError: the item table has no such column.
-        """
-        allowed = pl.repeat(True, len(self.items), eager=True)
-        for column, wanted in filters.items():
-            if column not in self.items.columns:
-                raise DataError("filter: " + unknown_name("item column", column, self.items.columns))
-            values = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
-            allowed &= _matches(self.items[column], [str(value) for value in values])
-        return torch.from_numpy(allowed.to_numpy().copy())
+    def _parts(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
+        blocks = [
+            view_parts(self.embeddings, *pair)
+            for pair in zip(user.split(BLOCK), item.split(BLOCK), strict=True)
+        ]
+        return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
 
     def _rows(self, users: Sequence[str] | None) -> Tensor:
         if users is None:
             return torch.arange(len(self.user_ids))
+        if isinstance(users, str):
+            raise DataError(f"users must be a list of ids: ['{users}']")
         unknown = [user for user in users if str(user) not in self._user_row]
         if unknown:
             raise DataError(
@@ -114,11 +114,3 @@ class Catalog:
                 f"ids look like '{self.user_ids[0]}'"
             )
         return torch.tensor([self._user_row[str(user)] for user in users], dtype=torch.long)
-
-
-def _matches(column: pl.Series, wanted: list[str]) -> pl.Series:
-    """Whether each value, one of its list, or one of its `|`-joined parts is wanted; missing values are not."""
-    if not isinstance(column.dtype, pl.List):
-        column = column.cast(pl.String).str.split("|")
-    elements = column.list.eval(pl.element().cast(pl.String).is_in(wanted))
-    return elements.list.any().fill_null(False)

@@ -14,21 +14,22 @@ from anchorrec_graph.testing.reference import check_file
 
 
 def main() -> int:
-    """Print one JSON object per golden file. Exit code 0: all within tolerance, 1: not, 3: unreadable."""
+    """Print one JSON object per golden file. Exit code 0: all within tolerance, 1: not, 3: one is unreadable."""
     parser = argparse.ArgumentParser(prog="python -m anchorrec_graph.testing", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     reference = commands.add_parser("reference", help="compare models with golden files of public code")
     reference.add_argument("files", nargs="+", type=Path)
-    passed = True
+    code = 0
     for path in parser.parse_args().files:
         try:
             report = check_file(path)
         except AnchorRecError as error:
             print(f"error: {error}", file=sys.stderr)
-            return error.exit_code
+            code = error.exit_code
+            continue
         print(json.dumps({key: _number(value) for key, value in report._asdict().items()}), flush=True)
-        passed &= report.passed
-    return 0 if passed else 1
+        code = code or int(not report.passed)
+    return code
 
 
 def _number(value: Any) -> Any:

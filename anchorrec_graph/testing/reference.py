@@ -15,8 +15,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.config import describe
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.graph.knn import KnnConfig
@@ -136,12 +138,13 @@ def check_file(path: Path) -> Report:
     """Load one golden file and compare loss, every gradient and the scores.
 
     Raises:
-        DataError: the file is not a golden file, or no model here has its parameters.
+        DataError: the file is not a golden file, no model here has its parameters, or its settings are
+            outside the range of ours (a temperature of 0, for example).
     """
     arrays = _read(path)
     name = _model_of(path, arrays)
     reference = REFERENCES[name]
-    model = build_model(reference.config(json.loads(str(arrays["config"]))), _data(arrays))
+    model = build_model(_config(path, arrays, reference), _data(arrays))
     _set_parameters(model, arrays, reference.parameters)
 
     batch = Batch(*(torch.from_numpy(arrays[k]) for k in Batch._fields))
@@ -164,10 +167,18 @@ def check_file(path: Path) -> Report:
 
 def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
     except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not a readable .npz file ({error})") from error
+
+
+def _config(path: Path, arrays: Mapping[str, Any], reference: Reference) -> ModelConfig:
+    try:
+        return reference.config(json.loads(str(arrays["config"])))
+    except (KeyError, ValueError) as error:
+        message = describe(error) if isinstance(error, ValidationError) else f"missing or damaged: {error}"
+        raise DataError(f"{path}: config: {message}") from error
 
 
 def _model_of(path: Path, arrays: Mapping[str, Any]) -> str:

@@ -25,7 +25,12 @@ class Progress(NamedTuple):
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, progress: Progress, key: str
+    path: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    generator: torch.Generator,
+    progress: Progress,
+    key: str,
 ) -> None:
     """Write weights, optimiser state, both random states and progress as one file, atomically.
 
@@ -74,7 +79,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); delete it and start again") from error
+        raise RunError(f"{path}: cannot be read ({error}); delete it, and this seed starts anew") from error
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

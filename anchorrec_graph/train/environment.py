@@ -42,7 +42,7 @@ def environment() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that the package runs from, `+` behind it if files differ, None outside one."""
+    """The commit of the checkout that the package runs from, with `+` if files differ; None outside one."""
     folder = Path(__file__).parent
     try:
         head = _git(folder, "rev-parse", "HEAD")

@@ -15,7 +15,8 @@ from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import save_json
 from anchorrec_graph.models.base import Recommender, build_model
 from anchorrec_graph.train.progress import Display, Silent
-from anchorrec_graph.train.run import RunFolder, SeedFolder
+from anchorrec_graph.train.run import RunFolder
+from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.trainer import Trainer
 
 
@@ -25,7 +26,7 @@ class FitResult(NamedTuple):
     folder: Path
     validation: dict[str, float]
     test: dict[str, float]
-    spread: dict[str, float]  # sample standard deviation of `test`, 0 for one seed
+    spread: dict[str, float]  # sample standard deviation of `test`; empty for one seed
     seeds: dict[int, dict[str, Any]]  # each seed's metrics.json
 
 
@@ -58,21 +59,35 @@ def fit(
         resume: continue the run in `folder`.
 
     Raises:
-        RunError: the folder holds a run and `resume` is not set, or one of other settings or data.
+        RunError: the folder holds a run and `resume` is not set, or one of other settings or data;
+            or another process is training in it.
         TrainingError: a loss term is not finite.
     """
     run = _run_folder(config, data, Path(folder) if folder is not None else None, resume)
-    evaluator = Evaluator(config.evaluate, data)
-    results = {
-        seed: run.seed(seed).load_result() or _fit_seed(config, data, evaluator, run.seed(seed), seed, display)
-        for seed in config.train.seeds
-    }
-    result = _summary(run.path, results)
-    save_json(
-        run.path / "summary.json",
-        {"validation": result.validation, "test": result.test, "test_sd": result.spread, "seeds": len(results)},
-    )
+    with run.locked():
+        try:
+            evaluator = Evaluator(config.evaluate, data)
+            results = {
+                seed: run.seed(seed).load_result()
+                or _fit_seed(config, data, evaluator, run.seed(seed), seed, display)
+                for seed in config.train.seeds
+            }
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"continue with: anchorrec train --resume {run.path}")
+            raise
+        result = _summary(run.path, results)
+        save_json(run.path / "summary.json", summary(result))
     return result
+
+
+def summary(result: FitResult) -> dict[str, Any]:
+    """Means and spread, as `summary.json` keeps them."""
+    return {
+        "validation": result.validation,
+        "test": result.test,
+        "test_sd": result.spread,
+        "seeds": list(result.seeds),
+    }
 
 
 def _run_folder(config: Config, data: HeteroData, folder: Path | None, resume: bool) -> RunFolder:
@@ -82,7 +97,7 @@ def _run_folder(config: Config, data: HeteroData, folder: Path | None, resume: b
         raise RunError("to resume, name the run folder")
     run = RunFolder.open(folder)
     if run.config.hash != config.hash:
-        raise RunError(f"{folder}: holds a run of other settings (see its config.yaml)")
+        raise RunError(f"{folder}: holds a run of other settings (see its config.yaml); name another folder")
     run.check_data(data.manifest)
     return run
 
@@ -101,7 +116,7 @@ def _fit_seed(
     if result["parameters"]:
         trainer = Trainer(model, data, config.train, evaluator, seed)
         progress = trainer.run(folder, display or Silent())
-        model.load_state_dict(folder.load_best())
+        _load_best(model, folder)
         result |= {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds": progress.seconds}
     model.eval()
     with torch.no_grad():
@@ -113,15 +128,22 @@ def _fit_seed(
     return result
 
 
+def _load_best(model: Recommender, folder: SeedFolder) -> None:
+    weights = folder.load_best()
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(f"{folder.best}: does not fit the model ({error}); train again") from error
+
+
 def _summary(path: Path, results: dict[int, dict[str, Any]]) -> FitResult:
     means: dict[str, dict[str, float]] = {}
     for split in ("validation", "test"):
         names = next(iter(results.values()))[split]
         means[split] = {n: statistics.fmean(r[split][n] for r in results.values()) for n in names}
-    spread = {
-        n: statistics.stdev(r["test"][n] for r in results.values()) if len(results) > 1 else 0.0
-        for n in means["test"]
-    }
+    spread = {}
+    if len(results) > 1:
+        spread = {n: statistics.stdev(r["test"][n] for r in results.values()) for n in means["test"]}
     return FitResult(path, means["validation"], means["test"], spread, results)
 
 
@@ -142,6 +164,6 @@ def load_run(folder: str | Path, seed: int | None = None) -> Run:
     run.check_data(data.manifest)
     model = build_model(run.config.model, data)
     if any(True for _ in model.parameters()):
-        model.load_state_dict(run.seed(seed).load_best())
+        _load_best(model, run.seed(seed))
     model.eval()
     return Run(Path(folder), run.config, data, model, seed)

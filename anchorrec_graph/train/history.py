@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.errors import ConfigError, RunError
 from anchorrec_graph.files import replacing
 
 
@@ -18,8 +18,8 @@ class History:
         kept = [record for record in read_history(path) if record["epoch"] <= epoch]
         with replacing(path) as temporary:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-        self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115  closed in __exit__
         self.events = _event_writer(path.parent, epoch) if tensorboard else None
+        self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115  closed in __exit__
 
     def write(self, record: dict[str, Any]) -> None:
         self.file.write(json.dumps(record) + "\n")
@@ -42,13 +42,19 @@ class History:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The whole records of a history file; a last line cut short by a kill is left out."""
+    """The records of a history file; a last line cut short by a kill is left out.
+
+    Raises:
+        RunError: another line is damaged.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for number, line in enumerate(lines, start=1):
         try:
             records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+        except json.JSONDecodeError as error:
+            if number < len(lines):
+                raise RunError(f"{path}: line {number} is damaged; delete it to go on without it") from error
     return records
 
 
@@ -59,4 +65,4 @@ def _event_writer(folder: Path, epoch: int) -> Any:
         raise ConfigError(
             "train.tensorboard needs TensorBoard: pip install 'anchorrec_graph[track]'"
         ) from error
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=epoch + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=epoch + 1)

@@ -6,6 +6,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -51,11 +52,13 @@ class Bar(Display):
         )  # fmt: skip
         self.progress = Progress(*columns, console=self.console, transient=True)
         self.task = self.progress.add_task(title, total=total, completed=done, state="")
+        self.validated = ""
         self.progress.start()
 
     def epoch(self, epoch: int, loss: float, validation: Mapping[str, float], best: float) -> None:
-        shown = "".join(f" {name} {value:.4f} (best {best:.4f})" for name, value in validation.items())
-        self.progress.update(self.task, completed=epoch, state=f"loss {loss:.4f}{shown}")
+        for name, value in validation.items():
+            self.validated = f" {name} {value:.4f} (best {best:.4f})"
+        self.progress.update(self.task, completed=epoch, state=f"loss {loss:.4f}{self.validated}")
 
     def stop(self, message: str) -> None:
         self.progress.stop()
@@ -63,7 +66,7 @@ class Bar(Display):
 
 
 class Lines(Display):
-    """Plain lines to standard error, at most one every `every` seconds."""
+    """Plain lines to standard error: first, last, and at most one every `every` seconds between."""
 
     def __init__(self, every: float = 5.0) -> None:
         self.every = every
@@ -71,6 +74,7 @@ class Lines(Display):
     def start(self, title: str, done: int, total: int) -> None:
         self.title, self.done, self.total = title, done, total
         self.started = self.shown = time.monotonic()
+        self._print(f"up to {total} epochs" + (f", continued after epoch {done}" if done else ""))
 
     def epoch(self, epoch: int, loss: float, validation: Mapping[str, float], best: float) -> None:
         now = time.monotonic()
@@ -78,14 +82,20 @@ class Lines(Display):
             return
         self.shown = now
         left = (now - self.started) / max(epoch - self.done, 1) * (self.total - epoch)
-        shown = "".join(f", validation {name} {value:.4f}, best {best:.4f}" for name, value in validation.items())
-        self._print(f"epoch {epoch}/{self.total}, loss {loss:.4f}{shown}, at most {left:.0f} s left")
+        shown = "".join(f", validation {name} {v:.4f}, best {best:.4f}" for name, v in validation.items())
+        self._print(f"epoch {epoch}/{self.total}, loss {loss:.4f}{shown}, at most {duration(left)} left")
 
     def stop(self, message: str) -> None:
         self._print(message)
 
     def _print(self, text: str) -> None:
         print(f"{self.title}: {text}", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, or `1:02:03` from a minute on."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else str(timedelta(seconds=whole))
 
 
 def display_for(quiet: bool) -> Display:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from anchorrec_graph.settings import Settings
+
+
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed occurs twice; it would train the same model again")
+    return seeds
+
+
+SeedNumber = Annotated[int, Field(ge=0, lt=2**63)]  # what a torch generator takes
 
 
 class TrainConfig(Settings):
@@ -21,5 +30,5 @@ class TrainConfig(Settings):
     patience: PositiveInt = 20  # evaluations without a better value before it stops
     evaluate_every: PositiveInt = 1  # epochs
     checkpoint_every: PositiveInt = 5  # epochs
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[SeedNumber, ...], Field(min_length=1), AfterValidator(_each_once)] = (0,)
     tensorboard: bool = False  # also write TensorBoard events (extra `track`)

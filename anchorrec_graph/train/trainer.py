@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from anchorrec_graph.models.base import Recommender
 from anchorrec_graph.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from anchorrec_graph.train.history import History
 from anchorrec_graph.train.progress import Display
-from anchorrec_graph.train.run import SeedFolder
+from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.settings import TrainConfig
 from anchorrec_graph.typing import Batch
 
@@ -29,7 +30,8 @@ class Trainer:
 
     All randomness of an epoch (order, negatives, what the model draws) comes from
     one generator, whose state is part of the checkpoint: a run that was killed and
-    resumed ends with the same bits as one that was not.
+    resumed ends with the same bits as one that was not, on the same machine and
+    number of threads.
     """
 
     def __init__(
@@ -53,8 +55,23 @@ class Trainer:
             self.progress = load_checkpoint(
                 folder.checkpoint, self.model, self.optimizer, self.generator, folder.key
             )
+            if self.progress.best_epoch:
+                folder.load_best()  # if it is lost, say so now and not after the training
         display.start(folder.title, self.progress.epoch, self.config.epochs)
-        with History(folder.history, self.progress.epoch, self.config.tensorboard) as history:
+        try:
+            self._train(folder, display)
+        except BaseException:
+            display.stop(f"stopped after epoch {self.progress.epoch} of {self.config.epochs}")
+            raise
+        display.stop(
+            f"best validation {self.config.metric} {self.progress.best_value:.4f} "
+            f"in epoch {self.progress.best_epoch} of {self.progress.epoch}, {self.progress.seconds:.0f} s"
+        )
+        return self.progress
+
+    def _train(self, folder: SeedFolder, display: Display) -> None:
+        history = History(folder.history, self.progress.epoch, self.config.tensorboard)
+        with history, deterministic():
             while self.progress.epoch < self.config.epochs and not self._out_of_patience():
                 record = self._epoch()
                 history.write(record)
@@ -63,11 +80,6 @@ class Trainer:
                 if self.progress.epoch % self.config.checkpoint_every == 0:
                     self._save(folder)
         self._save(folder)
-        display.stop(
-            f"best validation {self.config.metric} {self.progress.best_value:.4f} "
-            f"in epoch {self.progress.best_epoch} of {self.progress.epoch}, {self.progress.seconds:.0f} s"
-        )
-        return self.progress
 
     def _epoch(self) -> dict[str, Any]:
         """Train one epoch, evaluate if it is due, and return the history record."""
@@ -109,10 +121,10 @@ class Trainer:
         for name, value in values.items():
             if value - value != 0:  # neither finite nor worth a gradient
                 raise TrainingError(
-                    f"epoch {self.progress.epoch + 1}: loss term '{name}' is {value}; lower train.learning_rate "
-                    f"or that term's weight. The last checkpoint is kept"
+                    f"epoch {self.progress.epoch + 1}: loss term '{name}' is {value}; lower "
+                    "train.learning_rate or that term's weight. The last checkpoint is kept"
                 )
-        torch.stack([term.double() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack([term.double() for term in terms.values()]).sum().backward()
         self.optimizer.step()
         return values
 
@@ -132,10 +144,21 @@ class Trainer:
         return self.progress.epoch > 0 and waited >= self.config.patience
 
     def _save(self, folder: SeedFolder) -> None:
-        """Best weights first: if the process dies in between, the epochs since repeat and write them again."""
+        """Best weights first: if the process dies in between, the epochs since repeat and write them anew."""
         if self.best is not None:
             folder.save_best(self.best, self.progress)
             self.best = None
         save_checkpoint(
             folder.checkpoint, self.model, self.optimizer, self.generator, self.progress, folder.key
         )
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Sums in a fixed order: else several threads add the gradients of repeated rows in any order."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

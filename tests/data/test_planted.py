@@ -13,10 +13,16 @@ from anchorrec_graph.data.planted import ASPECTS, PlantedConfig, planted_truth
 from anchorrec_graph.data.planted_pairs import CORE
 
 
+def shop(**settings: object) -> PlantedConfig:
+    """A small shop with few clusters and strong popularity, unless told otherwise."""
+    small = {"num_users": 600, "num_items": 300, "interactions_per_user": 16.0, "num_clusters": 8}
+    return PlantedConfig(**{**small, "popularity": 0.8, **settings})
+
+
 def test_loads_and_is_the_same_twice() -> None:
-    data, again = PlantedConfig().load(), PlantedConfig().load()
+    data, again = shop().load(), shop().load()
     assert data.manifest["hash"] == again.manifest["hash"]
-    assert data.manifest["hash"] != PlantedConfig(seed=1).load().manifest["hash"]
+    assert data.manifest["hash"] != shop(seed=1).load().manifest["hash"]
     assert data.modalities == ("image", "text")
     assert data["item"].image.shape == (300, 48)
     assert data["item"].text.shape == (300, 32)
@@ -24,7 +30,7 @@ def test_loads_and_is_the_same_twice() -> None:
 
 
 def test_the_item_table_and_truth_agree() -> None:
-    config = PlantedConfig(seed=3)
+    config = shop(seed=3)
     truth, items = planted_truth(config), config.read().items
     assert (items.select(ASPECTS).to_numpy() == truth.item_clusters).all()
     look, words, behaviour = truth.item_clusters[17]
@@ -37,7 +43,7 @@ def test_the_item_table_and_truth_agree() -> None:
 @pytest.mark.parametrize("size", [(10, 10, 5, 2), (10, 40, 20, 8), (300, 60, 9.5, 60), (40, 900, 8, 5)])
 def test_core_pairs_are_distinct_and_times_increase(size: tuple[int, int, float, int], seed: int) -> None:
     users, items, mean, clusters = size
-    raw = PlantedConfig(
+    raw = shop(
         num_users=users, num_items=items, interactions_per_user=mean, num_clusters=clusters, seed=seed
     ).read()
     check_raw_data(raw)  # refuses repeated pairs and ids out of range
@@ -49,7 +55,7 @@ def test_core_pairs_are_distinct_and_times_increase(size: tuple[int, int, float,
 
 @pytest.mark.parametrize("agreement", [0.0, 0.5, 0.9, 1.0])
 def test_aspects_agree_as_often_as_the_formula_says(agreement: float) -> None:
-    truth = planted_truth(PlantedConfig(num_items=20_000, agreement=agreement))
+    truth = planted_truth(shop(num_items=20_000, agreement=agreement))
     look, words, behaviour = truth.item_clusters.T
     expected = agreement**2 + (1 - agreement**2) / 8
     for a, b in ((look, words), (look, behaviour), (words, behaviour)):
@@ -57,7 +63,7 @@ def test_aspects_agree_as_often_as_the_formula_says(agreement: float) -> None:
 
 
 def test_features_cluster_by_their_aspect_with_the_stated_noise() -> None:
-    config = PlantedConfig(num_items=2000, noise=0.5, agreement=0.0, image_dim=256, text_dim=128)
+    config = shop(num_items=2000, noise=0.5, agreement=0.0, image_dim=256, text_dim=128)
     raw, truth = config.read(), planted_truth(config)
     for modality, cluster in (("image", truth.item_clusters[:, 0]), ("text", truth.item_clusters[:, 1])):
         x = raw.features[modality]
@@ -68,13 +74,13 @@ def test_features_cluster_by_their_aspect_with_the_stated_noise() -> None:
 
 
 def test_noise_and_dims_leave_truth_and_interactions_alone() -> None:
-    plain, other = PlantedConfig(), PlantedConfig(noise=0.1, image_dim=5, text_dim=7)
+    plain, other = shop(), shop(noise=0.1, image_dim=5, text_dim=7)
     assert (plain.read().interactions.item == other.read().interactions.item).all()
     assert (planted_truth(plain).user_mixture == planted_truth(other).user_mixture).all()
 
 
 def test_users_buy_what_their_mixture_says() -> None:
-    config = PlantedConfig(
+    config = shop(
         num_users=500, num_items=4000, interactions_per_user=40, agreement=0.0, num_clusters=20
     )
     raw, truth = config.read(), planted_truth(config)
@@ -94,7 +100,7 @@ def test_users_buy_what_their_mixture_says() -> None:
 
 
 def test_popular_items_sell_more_and_the_mean_is_near_the_setting() -> None:
-    config = PlantedConfig(num_users=3000, num_items=2000, interactions_per_user=12)
+    config = shop(num_users=3000, num_items=2000, interactions_per_user=12)
     raw, truth = config.read(), planted_truth(config)
     degree = np.bincount(raw.interactions.item)
     assert np.corrcoef(np.log(degree), np.log(truth.popularity))[0, 1] > 0.8
@@ -104,7 +110,7 @@ def test_popular_items_sell_more_and_the_mean_is_near_the_setting() -> None:
 
 
 def test_size_is_no_matter_of_users_times_items() -> None:
-    config = PlantedConfig(
+    config = shop(
         num_users=20_000, num_items=40_000, interactions_per_user=10, image_dim=4, text_dim=4
     )
     start = time.process_time()

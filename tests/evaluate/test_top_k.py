@@ -11,7 +11,9 @@ from torch import Tensor
 
 from anchorrec_graph.errors import DataError, TrainingError
 from anchorrec_graph.evaluate import UserItems, top_k
-from anchorrec_graph.evaluate.ranking import GROUP, best_columns
+from anchorrec_graph.evaluate.ranking import best_columns
+
+GROUP = 64  # columns per group of row_topk
 
 
 class Table:
