@@ -1,5 +1,11 @@
 """anchorrec_graph: multimodal graph recommendation on PyTorch Geometric."""
 
+import os
+
+# Huge pages for large CPU tensors: new gradients of feature tables otherwise cost a page fault per 4 KiB.
+# PyTorch reads it at its first large allocation.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.data import DATASETS, DatasetConfig
 from anchorrec_graph.evaluate import Evaluator

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -64,7 +65,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     apart = {}
     for name, tensor in tensors.items():
         storage = tensor.untyped_storage().data_ptr()
-        apart[name] = tensor.clone() if storage in seen else tensor.contiguous()
+        copied = storage in seen
+        apart[name] = tensor.clone(memory_format=torch.contiguous_format) if copied else tensor.contiguous()
         seen.add(storage)
     with replacing(path) as temporary:
         save_file(apart, temporary, dict(metadata))

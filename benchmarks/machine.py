@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 VIEWS = {"view", "t", "transpose", "expand", "slice", "select", "detach", "alias", "unsqueeze", "squeeze",
-         "split", "as_strided", "_unsafe_view", "permute", "unbind", "diagonal", "empty", "empty_like"}  # fmt: skip
+         "split", "as_strided", "_unsafe_view", "permute", "unbind", "diagonal", "empty"}  # fmt: skip
 
 
 class Limits(NamedTuple):
@@ -46,22 +46,27 @@ def seconds(function: Callable[[], object]) -> float:
 
 def count_work(function: Callable[[], object]) -> Work:
     """Run once and count. Sparse products count as bytes only."""
-    with _Bytes() as traffic, FlopCounterMode(display=False) as flops:
+    with _Counter() as counter:
         function()
-    return Work(float(flops.get_total_flops()), traffic.total)
+    return Work(counter.flops, counter.bytes)
 
 
-class _Bytes(TorchDispatchMode):
-    """Adds up the sizes of the tensors that each operation reads and writes; views are free."""
+class _Counter(TorchDispatchMode):
+    """Adds up dense products, and the tensors that each operation reads and writes; views are free."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.total = 0.0
+        self.flops = self.bytes = 0.0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if func.overloadpacket.__name__ not in VIEWS:
-            self.total += sum(_size(leaf) for leaf in tree_leaves((args, kwargs, result)))
+        if func.overloadpacket.__name__ in VIEWS:
+            return result
+        leaves = tree_leaves((args, kwargs, result))
+        self.bytes += sum(_size(leaf) for leaf in leaves)
+        dense = all(leaf.layout == torch.strided for leaf in leaves if isinstance(leaf, torch.Tensor))
+        if dense and func.overloadpacket in flop_registry:
+            self.flops += flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=result)
         return result
 
 

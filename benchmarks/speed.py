@@ -29,7 +29,7 @@ from anchorrec_graph.data.planted import PlantedConfig
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.models.base import build_model
 from anchorrec_graph.train.environment import environment
-from anchorrec_graph.train.trainer import Trainer
+from anchorrec_graph.train.trainer import Trainer, deterministic
 
 CONFIGS = {
     "default": Path("configs/anchorrec/movielens.yaml"),
@@ -47,8 +47,14 @@ def write_data(folder: Path, seed: int = 0) -> None:
     )  # fmt: skip
     raw = shop.read()
     label = shop.split.assign(raw.interactions)
-    columns = {"userID": raw.interactions.user, "itemID": raw.interactions.item, "rating": np.ones_like(label),
-               "timestamp": raw.interactions.time, "x_label": label}  # fmt: skip
+    user, item, time = raw.interactions.user, raw.interactions.item, raw.interactions.time
+    columns = {
+        "userID": user,
+        "itemID": item,
+        "rating": np.ones_like(label),
+        "timestamp": time,
+        "x_label": label,
+    }
     pl.DataFrame(columns).write_csv(folder / "baby_like.inter", separator="\t")
     features = {name: rows.astype(np.float32) for name, rows in raw.features.items()}
     rng = np.random.default_rng(seed)
@@ -87,8 +93,9 @@ def measure(name: str, folder: Path, epochs: int) -> dict[str, Any]:
             evaluator.evaluate(model.encode(), "validation")
 
     def epoch() -> None:
-        for batch in trainer.batches():
-            trainer.step(batch)
+        with deterministic():
+            for batch in trainer.batches():
+                trainer.step(batch)
 
     result = {
         "implementation": f"anchorrec_graph {name}",
@@ -133,8 +140,8 @@ def table(results: list[dict[str, Any]], limits: Limits) -> str:
     lines += [
         "", f"In brackets: divided by {base['implementation']}.", "",
         f"Limits measured in this run: matrix multiply {limits.flops / 1e9:.0f} GFLOP/s float32, "
-        f"memory {limits.bandwidth / 1e9:.0f} GB/s. For each step, the seconds that its matrix products and its "
-        "operands would take at these limits:", "",
+        f"memory {limits.bandwidth / 1e9:.0f} GB/s. For each step, the seconds that its matrix products and "
+        "its operands would take at these limits:", "",
         "| implementation | step | measured s | matrix multiply s | memory s | measured / larger limit |",
         "|---|---|---:|---:|---:|---:|",
     ]  # fmt: skip

@@ -97,12 +97,13 @@ def bpr(user: Matrix, positive: Matrix, negative: Matrix) -> float:
     return sum(math.log(1 + math.exp(-gap)) for gap in gaps) / len(gaps)
 
 
-def softmax(user: Matrix, positive: Matrix, negatives: Matrix, temperature: float) -> float:
-    """The same negatives [N, d] for every user."""
+def softmax(user: Matrix, positive: Matrix, negatives: Matrix, num_items: int, temperature: float) -> float:
+    """The same negatives [N, d] for every user, each standing for num_items / N items."""
     total = 0.0
     for u, p in zip(user, positive, strict=True):
         own = math.exp(cosine(u, p) / temperature)
-        others = sum(math.exp(cosine(u, n) / temperature) for n in negatives)
+        drawn = sum(math.exp(cosine(u, n) / temperature) for n in negatives)
+        others = drawn * num_items / len(negatives)
         total -= math.log(own / (own + others))
     return total / len(user)
 

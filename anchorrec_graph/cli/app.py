@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 import warnings
 from typing import Annotated
 
@@ -58,7 +59,7 @@ def main() -> None:
         sys.exit(1)
     except (AnchorRecError, OSError) as error:
         if len(arguments) < len(sys.argv) - 1:
-            raise
+            traceback.print_exc()
         print(f"error: {one_line(describe(error))}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, AnchorRecError) else 1)
 

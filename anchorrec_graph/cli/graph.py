@@ -81,8 +81,12 @@ def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
 def _print_graphs(graphs: list[dict[str, Any]]) -> None:
     """One column per graph: a row of twelve numbers is wider than a terminal."""
     first, *names = graphs[0]
-    rows: list[list[object]] = [[name, *(graph[name] for graph in graphs)] for name in names]
+    rows: list[list[object]] = [[name, *(_whole(graph[name]) for graph in graphs)] for name in names]
     print_table("graphs", ["", *(graph[first] for graph in graphs)], rows)
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def item_row(data: HeteroData, item: str) -> int:

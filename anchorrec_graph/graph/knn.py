@@ -51,9 +51,9 @@ def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Kn
         block_size: items whose cosines with all others exist at a time.
     """
     unit, valid = unit_rows(features)
-    size = len(unit)
-    cosine = unit.new_full((size, config.k), -torch.inf)
-    neighbour = torch.zeros(size, config.k, dtype=torch.long)
+    size, k = len(unit), min(config.k, len(unit))
+    cosine = unit.new_full((size, k), -torch.inf)
+    neighbour = torch.zeros(size, k, dtype=torch.long)
     for start in range(0, size, block_size):
         end = min(start + block_size, size)
         block = (unit[start:end] @ unit[start:].T).masked_fill_(~valid[start:], -torch.inf)

@@ -102,7 +102,8 @@ class AnchorRec(Recommender):
         s(u, i) &= \langle F_u, F_i \rangle
 
     with the sums over `score_views`, the fused modality f and the anchor a (f, if not set).
-    Loss over a batch of triples (u, p, n): ranking + l2 + margin + align + preserve + smooth, each term's formula in its own file of `losses/`:
+    Loss over a batch of triples (u, p, n): ranking + l2 + margin + align + preserve + smooth, each
+    term's formula in its own file of `losses/`:
 
     - align: :math:`w_a \sum_t w_t\, \mathrm{NCE}(W_a(q^a_p) \to \sum_m \beta_m W_m(\cdot_p))`
     - preserve: :math:`w_p \sum_m w_m \|Q^m Q^{m\top} - \cos(x^m_p)\|_F / B`

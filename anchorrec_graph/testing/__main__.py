@@ -14,7 +14,7 @@ from anchorrec_graph.testing.reference import check_file
 
 
 def main() -> int:
-    """Print one JSON object per golden file. Exit code 0: all within tolerance, 1: not, 3: one is unreadable."""
+    """Print one JSON object per golden file. Exit 0: all within tolerance, 1: not, 3: one is unreadable."""
     parser = argparse.ArgumentParser(prog="python -m anchorrec_graph.testing", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     reference = commands.add_parser("reference", help="compare models with golden files of public code")

@@ -38,7 +38,8 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         if (path / "config.yaml").exists():
             raise RunError(f"{path} already holds a run; continue it with --resume, or name another folder")
-        foreign = {entry.name for entry in path.iterdir()} - {"manifest.json", "environment.json", LOCK}
+        remains = {"manifest.json", "environment.json", LOCK}  # of a run that was killed while it was made
+        foreign = [e.name for e in path.iterdir() if e.name not in remains and not e.match(".*.tmp")]
         if foreign:
             raise RunError(f"{path} already holds other files ({min(foreign)}); name a new folder")
         save_json(path / "manifest.json", manifest)

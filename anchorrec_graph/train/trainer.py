@@ -156,9 +156,12 @@ class Trainer:
 @contextmanager
 def deterministic() -> Iterator[None]:
     """Sums in a fixed order: else several threads add the gradients of repeated rows in any order."""
-    before = torch.are_deterministic_algorithms_enabled()
+    settings: Any = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), settings.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
+    settings.fill_uninitialized_memory = False  # a search for bugs that costs a pass over every new tensor
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before[0])
+        settings.fill_uninitialized_memory = before[1]

@@ -140,6 +140,13 @@ def test_memory_is_linear_in_the_number_of_items() -> None:
     assert num_items * k <= largest.numel <= num_items * max(block_size, dim, 2 * k)
 
 
+def test_a_huge_k_takes_no_more_memory_than_all_neighbours() -> None:
+    with LargestTensor() as largest:
+        edges = knn_edges(features(), KnnConfig(k=10**12))
+    assert len(edges.edge_weight) == 23 * 22
+    assert largest.numel <= 2 * 23 * 23
+
+
 def test_attached_item_graphs_are_those_of_the_features() -> None:
     data = attach_item_graphs(tiny_data(), KnnConfig(k=3))
     for modality in data.modalities:

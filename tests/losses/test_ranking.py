@@ -27,7 +27,7 @@ def twin(config: RankingLossConfig) -> float:
     users, positives, negatives = (ids.tolist() for ids in BATCH)
     if isinstance(config, SoftmaxConfig):
         drawn = negatives[: config.num_negatives]
-        return naive.softmax(user[users], item[positives], item[drawn], config.temperature)
+        return naive.softmax(user[users], item[positives], item[drawn], ITEMS, config.temperature)
     if isinstance(config, FullSoftmaxConfig):
         return naive.full_softmax(user[users], item, positives, config.temperature)
     return naive.bpr(user[users], item[positives], item[negatives])
@@ -63,6 +63,15 @@ def test_a_zero_row_is_finite(config: RankingLossConfig) -> None:
     loss.backward()
     for value in (loss, user.grad, item.grad):
         assert bool(torch.isfinite(value).all())
+
+
+def test_negatives_that_are_all_items_give_the_full_softmax_with_the_positive_twice() -> None:
+    user, item = tables()
+    one = Batch(torch.tensor([2]), torch.tensor([3]), torch.tensor([0]))
+    every = Batch(torch.full((ITEMS,), 2), torch.full((ITEMS,), 3), torch.arange(ITEMS))
+    full, sampled = FullSoftmaxConfig().loss(user, item, one), SoftmaxConfig().loss(user, item, every)
+    # exp(loss) is the sum of all exponentials over that of the positive
+    assert math.exp(sampled) == pytest.approx(math.exp(full) + 1)
 
 
 def test_bpr_of_equal_scores_is_log_2() -> None:

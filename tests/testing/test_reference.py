@@ -106,6 +106,23 @@ def test_a_perturbed_number_exits_1(
     assert (second["gradient_relative_error"] is None) == (np.isnan(change) and key.startswith("gradient"))
 
 
+@pytest.mark.parametrize("setting", [{"tau_weight": 0.0}, {"knn_k": "many"}, {"n_layers": -1}])
+def test_settings_out_of_range_exit_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: dict[str, object]
+) -> None:
+    arrays = dict(np.load(FILES["anchorrec"]))
+    arrays["config"] = np.array(json.dumps(json.loads(str(arrays["config"])) | setting))
+    np.savez(tmp_path / "changed.npz", **arrays)
+    assert run(monkeypatch, tmp_path / "changed.npz") == 3
+
+
+def test_the_other_files_are_checked_after_an_unreadable_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, tmp_path / "missing.npz", FILES["lightgcn"]) == 3
+    assert json.loads(capsys.readouterr().out)["passed"]
+
+
 def test_a_perturbed_parameter_exits_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, changed(tmp_path, "anchorrec", "parameter/W_t.0.weight", 0.05)) == 1
 

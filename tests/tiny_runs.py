@@ -1,0 +1,73 @@
+"""Trainings of a second: a planted shop of 60 users and 40 items, and what two runs must agree in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from anchorrec_graph.config import Config, load_config
+
+TINY = """\
+dataset:
+  {name: planted, num_users: 60, num_items: 40, interactions_per_user: 8, num_clusters: 4,
+   image_dim: 8, text_dim: 6}
+model: {name: lightgcn, embedding_dim: 8}
+train: {epochs: 6, batch_size: 128, learning_rate: 0.01, metric: Recall@5, checkpoint_every: 2}
+evaluate: {metrics: [Recall@5, NDCG@5, Coverage@5]}
+"""
+SECONDS = ("seconds", "train_seconds", "evaluate_seconds")  # the only values that may differ
+
+
+def write_tiny(folder: Path, *overrides: str) -> Path:
+    """A complete configuration file."""
+    path = folder / "short.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    path.write_text(load_config(path, overrides).to_yaml(), encoding="utf-8")
+    return path
+
+
+def tiny_config(folder: Path, *overrides: str) -> Config:
+    return load_config(write_tiny(folder, *overrides))
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """Everything that a finished run leaves, with tensors as bytes, and without seconds and machine."""
+    found: dict[str, Any] = {}
+    for path in sorted(run.rglob("*")):
+        name = str(path.relative_to(run))
+        if path.suffix == ".safetensors":
+            found[name] = tensors(path)
+        elif path.suffix == ".parquet":
+            found[name] = pl.read_parquet(path).to_dict(as_series=False)
+        elif path.suffix == ".jsonl":
+            found[name] = [without_seconds(json.loads(line)) for line in path.read_text().splitlines()]
+        elif path.name in ("metrics.json", "summary.json", "manifest.json"):
+            found[name] = without_seconds(json.loads(path.read_text()))
+        elif path.is_file() and path.name != "environment.json":
+            found[name] = path.read_text()
+    return found
+
+
+def tensors(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        found: dict[str, Any] = {name: as_bytes(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    if "progress" in metadata:
+        metadata["progress"] = str(json.loads(metadata["progress"])[:-1])
+    return found | metadata
+
+
+def as_bytes(tensor: Tensor) -> bytes:
+    return (
+        bytes(tensor.contiguous().view(torch.uint8).numpy()) if tensor.dim() else bytes(str(tensor), "utf-8")
+    )
+
+
+def without_seconds(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in SECONDS}

@@ -1,0 +1,176 @@
+"""A run that is killed and continued, at any moment, ends like one that was not: the same bits."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_runs import outcome, tiny_config, write_tiny
+
+from anchorrec_graph.cli.app import main
+from anchorrec_graph.train.fit import fit
+from anchorrec_graph.train.progress import Silent
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nobody catches it, and nobody cleans up after it."""
+
+
+def killed_at(call: int, after: bool, patch: pytest.MonkeyPatch) -> None:
+    """End the "process" at the given rename of a finished file, before or after it happens."""
+    real, calls = os.replace, iter(range(10**6))
+
+    def replace(source: Path, target: Path) -> None:
+        fatal = next(calls) == call
+        if after or not fatal:
+            real(source, target)
+        if fatal:
+            patch.setattr(Path, "unlink", lambda *_, **__: None)
+            raise Killed
+
+    patch.setattr("os.replace", replace)
+
+
+def test_killed_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seeds; before and after each file appears, so also between best weights and checkpoint."""
+    config = tiny_config(tmp_path, "train.epochs=5", "train.seeds=[3, 1]")
+    data = config.dataset.load()
+    expected = outcome(fit(config, data, tmp_path / "whole").folder)
+    call, killed = 0, True
+    while killed:
+        for after in (False, True):
+            run = tmp_path / f"run-{call}-{after}"
+            with monkeypatch.context() as patch:
+                killed_at(call, after, patch)
+                try:
+                    fit(config, data, run)
+                    killed = False
+                except Killed:
+                    pass
+            fit(config, data, run, resume=(run / "config.yaml").exists())
+            assert outcome(run) == expected, (call, after)
+        call += 1
+    assert call >= 15
+    assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_interrupted_in_every_epoch(tmp_path: Path) -> None:
+    """Ctrl-C says how to go on, and what is on disk by then is enough."""
+    config = tiny_config(tmp_path, "train.epochs=5")
+    data = config.dataset.load()
+    expected = outcome(fit(config, data, tmp_path / "whole").folder)
+    for epoch in range(1, 6):
+        run = tmp_path / f"run-{epoch}"
+        with pytest.raises(KeyboardInterrupt) as caught:
+            fit(config, data, run, display=InterruptAfter(epoch))
+        assert caught.value.__notes__ == [f"continue with: anchorrec train --resume {run}"]
+        fit(config, data, run, resume=True)
+        assert outcome(run) == expected, epoch
+
+
+class InterruptAfter(Silent):
+    def __init__(self, last: int) -> None:
+        self.last = last
+
+    def epoch(self, epoch: int, *_: Any) -> None:
+        if epoch == self.last:
+            raise KeyboardInterrupt
+
+
+# The command in processes of their own. A fork server imports the package once for all of them.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["anchorrec_graph.cli.app"])
+
+
+def command(arguments: list[str], errors: Path) -> None:
+    sys.argv = ["anchorrec", *arguments]
+    with open(errors, "w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    main()
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = "model={name: anchorrec, embedding_dim: 8}"
+    settings = ["train.epochs=25", "train.seeds=[0, 1]", "train.checkpoint_every=1", "train.patience=50"]
+    return write_tiny(tmp_path_factory.mktemp("config"), model, *settings)
+
+
+class Whole:
+    """The uninterrupted run, and how long it takes."""
+
+    def __init__(self, config: Path, folder: Path) -> None:
+        started = time.monotonic()
+        process = start(config, folder / "run", folder / "errors")
+        process.join()
+        assert process.exitcode == 0, (folder / "errors").read_text()
+        self.seconds, self.outcome = time.monotonic() - started, outcome(folder / "run")
+
+
+@pytest.fixture(scope="module")
+def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    Whole(config, tmp_path_factory.mktemp("warm"))  # the fork server starts, and item graphs are cached
+    return Whole(config, tmp_path_factory.mktemp("whole"))
+
+
+def start(config: Path, run: Path, errors: Path) -> BaseProcess:
+    """Start the run, or go on with it."""
+    begin = (
+        ["--resume", str(run)]
+        if (run / "config.yaml").exists()
+        else ["-c", str(config), "--run-dir", str(run)]
+    )
+    process = PROCESSES.Process(target=command, args=(["train", *begin], errors))
+    process.start()
+    return process
+
+
+def test_killed_at_random_moments(config: Path, whole: Whole, tmp_path: Path) -> None:
+    run, errors, moments, kills = tmp_path / "run", tmp_path / "errors", random.Random(time.time()), 0
+    while True:
+        process = start(config, run, errors)
+        process.join(moments.uniform(0, 0.8) * whole.seconds if kills < 15 else None)
+        if process.exitcode is not None:
+            break
+        process.kill()
+        process.join()
+        kills += 1
+    assert process.exitcode == 0, errors.read_text()
+    assert kills > 1
+    assert outcome(run) == whole.outcome
+    assert list(run.rglob("*.tmp")) == []
+
+
+def test_ctrl_c_in_the_command(config: Path, whole: Whole, tmp_path: Path) -> None:
+    run, errors = tmp_path / "run", tmp_path / "errors"
+    process = start(config, run, errors)
+    wait_until(lambda: (run / "seed-0/checkpoint.safetensors").exists())
+    assert process.pid
+    os.kill(process.pid, signal.SIGINT)
+    process.join()
+    assert process.exitcode == 130
+    *progress, last = errors.read_text().splitlines()
+    assert last == f"interrupted; continue with: anchorrec train --resume {run}"
+    assert progress[-1].startswith("anchorrec on planted, seed 0: stopped after epoch ")
+    process = start(config, run, errors)
+    process.join()
+    assert process.exitcode == 0
+    assert outcome(run) == whole.outcome
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen within 20 s")
