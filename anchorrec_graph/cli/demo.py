@@ -39,15 +39,17 @@ def demo(
         raise ConfigError(f"{configs}: no such folder; run the demo in a checkout, or name it with --configs")
     settings = {name: load_config(configs / name / "movielens.yaml") for name in MODELS}
     rows: list[list[object]] = []
+    folders: dict[str, Path] = {}
     for name, config in settings.items():
         with interruptible():
             data = config.dataset.load()
             if user not in data["user"].ids:
                 raise DataError(f"unknown user '{user}'; ids look like '{data['user'].ids[0]}'")
-            resume = (runs / name / "config.yaml").exists()
-            result = fit(config, data, runs / name, resume, display_for(quiet))
+            folder = runs / f"{name}-{config.hash}"
+            result = fit(config, data, folder, (folder / "config.yaml").exists(), display_for(quiet))
+        folders[name] = folder
         rows.append([name, *(result.test.get(metric) for metric in METRICS)])
     print_table("test, full ranking, one seed", ["model", *METRICS], rows)
-    table = Catalog.from_run(runs / "anchorrec").recommend([user], k=10)
+    table = Catalog.from_run(folders["anchorrec"]).recommend([user], k=10)
     print_recommendations(f"AnchorRec for user {user}, and the share of each view in the score", table)
-    print(f"run folder: {runs / 'anchorrec'}")
+    print(f"run folder: {folders['anchorrec']}")

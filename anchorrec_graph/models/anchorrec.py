@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, cast
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -29,7 +29,8 @@ from anchorrec_graph.registry import registered
 from anchorrec_graph.settings import Settings, unknown_name
 from anchorrec_graph.typing import Batch, Embeddings, View
 
-ID = "id"
+ID, RECOVERED = "id", "recovered"  # views that are no modality
+FUSED = "fused"
 FUSED_DIM = 256  # of each modality in a built fused feature, where feature_dim is not set
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "mlp": mlp_head,
@@ -41,7 +42,7 @@ HEADS: dict[str, Callable[[int, int], nn.Module]] = {
 class AlignTerm(Settings):
     """One InfoNCE from the anchor to a mixture of projected views, for example {image: .25, text: .75}."""
 
-    targets: dict[str, PositiveFloat]
+    targets: Annotated[dict[str, PositiveFloat], Field(min_length=1)]
     weight: NonNegativeFloat = 1.0
     detach_anchor: bool = False
 
@@ -75,7 +76,7 @@ class PreserveConfig(Settings):
 class AnchorRecConfig(ModelConfig):
     name: Literal["anchorrec"] = "anchorrec"
     backbone: Annotated[BackboneConfig, *registered(BACKBONES)] = LightGCNBackboneConfig()
-    fused: str = "fused"  # the modality that joins the others; built from them if the data has none
+    fused: str = FUSED  # the modality that joins the others; built from them if the data has none
     feature_dim: PositiveInt | None = 256  # unit rows, reduced once to this width; None: raw features
     trainable_features: bool = False
     knn: KnnConfig = KnnConfig()
@@ -122,7 +123,8 @@ class AnchorRec(Recommender):
         self.score_views = self.modalities if config.score_views is None else config.score_views
         self.anchor = config.fused if config.align.anchor is None else config.align.anchor
         self.align_terms = align_terms(config, self.anchor, self.modalities)
-        self.preserve_weights = config.preserve.modalities or dict.fromkeys(self.modalities, 1.0)
+        weights = config.preserve.modalities
+        self.preserve_weights = dict.fromkeys(self.modalities, 1.0) if weights is None else weights
         self._check_names()
 
         self.user_item = bipartite_relation(edge_index, self.num_users, num_items)
@@ -174,7 +176,7 @@ class AnchorRec(Recommender):
         views |= {m: View(self.user_from_item(item_views[m]), item_views[m]) for m in self.score_views}
         recovered = self.recovered(item_views)
         if recovered is not None:
-            views["recovered"] = View(None, recovered)
+            views[RECOVERED] = View(None, recovered)
         user = sum((view.user for view in views.values() if view.user is not None), torch.zeros(()))
         item = sum((view.item for view in views.values()), torch.zeros(()))
         embeddings = Embeddings(user, item, views)
@@ -246,10 +248,8 @@ class AnchorRec(Recommender):
                     raise ConfigError(
                         f"model.{key}: " + unknown_name("modality", name, list(self.modalities))
                     )
-        if ID in self.modalities:
-            raise ConfigError(
-                f"a modality is named '{ID}', which is the name of the collaborative view; rename it"
-            )
+        if len(set(self.score_views)) < len(self.score_views):
+            raise ConfigError(f"model.score_views names a view twice: {', '.join(self.score_views)}")
         if any(self.anchor in term.targets for term in self.align_terms):
             raise ConfigError(
                 f"model.align.terms: '{self.anchor}' is the anchor and cannot be its own target"
@@ -264,7 +264,12 @@ def native_features(config: AnchorRecConfig, data: HeteroData) -> dict[str, Tens
             "anchorrec needs at least one modality, and the data set has none; try model lightgcn"
         )
     if config.fused not in features:
-        features[config.fused] = fuse_features(features, config.feature_dim or FUSED_DIM)
+        if config.fused != FUSED:
+            raise ConfigError("model.fused: " + unknown_name("modality", config.fused, [*features, FUSED]))
+        features[FUSED] = fuse_features(features, config.feature_dim or FUSED_DIM)
+    for name in features:
+        if name in (ID, RECOVERED) or hasattr(nn.ModuleDict(), name):
+            raise ConfigError(f"a modality is named '{name}', a name that anchorrec uses itself; rename it")
     return features
 
 

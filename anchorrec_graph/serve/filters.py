@@ -45,7 +45,7 @@ def allowed_items(items: pl.DataFrame, filters: Filters) -> Tensor:
 def _has(column: pl.Series, value: str) -> pl.Series:
     """Whether each entry is, or holds, the value."""
     if column.dtype.is_numeric():
-        found = column.cast(pl.Float64) == _number(value)
+        found = column.cast(pl.Float64).is_in(_numbers(value))
     elif isinstance(column.dtype, pl.List):
         found = column.list.eval(pl.element().cast(pl.String)).list.contains(value)
     elif column.dtype == pl.Boolean:
@@ -56,15 +56,18 @@ def _has(column: pl.Series, value: str) -> pl.Series:
     return found.fill_null(False)
 
 
-def _number(value: str) -> float | None:
+def _numbers(value: str) -> list[float]:
+    """The number, or none."""
     try:
-        return float(value)
+        return [float(value)]
     except ValueError:
-        return None
+        return []
 
 
 def _others(column: pl.Series, value: str) -> str:
-    """Values that items do have: the nearest one, or the first few."""
+    """Values that items do have: the nearest one, the first few, or the range of numbers."""
+    if column.dtype.is_numeric():
+        return f"its numbers run from {column.min()} to {column.max()}"
     if not isinstance(column.dtype, pl.List):
         column = column.cast(pl.String).str.split("|")
     known = {str(part).lower(): str(part) for part in column.explode().unique().drop_nulls().sort()}

@@ -199,6 +199,8 @@ def test_cosine_losses_serve_cosines_of_the_sum() -> None:
             {"align": AlignConfig(terms=(AlignTerm(targets={"fused": 1}),))},
             r"align\.terms: 'fused' is the anchor and cannot be its own target",
         ),
+        ({"score_views": ("image", "image")}, "score_views names a view twice"),
+        ({"fused": "imaeg"}, r"model\.fused: unknown modality 'imaeg'; did you mean 'image'"),
     ],
 )
 def test_wrong_names_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -206,9 +208,16 @@ def test_wrong_names_are_refused(settings: dict[str, Any], message: str) -> None
         built(small(**settings))
 
 
-def test_a_modality_cannot_be_named_like_the_collaborative_view() -> None:
-    with pytest.raises(ConfigError, match="a modality is named 'id'"):
-        built(small(), ("image", "id"))
+@pytest.mark.parametrize("name", ["id", "recovered", "items", "type"])
+def test_names_that_the_model_uses_are_no_modality(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"a modality is named '{name}'"):
+        built(small(), ("image", name))
+
+
+def test_no_modality_may_be_preserved() -> None:
+    assert "preserve" in built(small()).loss_terms(batches(1)[0])
+    model = built(small(preserve=PreserveConfig(modalities={})))
+    assert float(model.loss_terms(batches(1)[0])["preserve"]) == 0
 
 
 def test_data_without_modalities_is_refused() -> None:
@@ -221,6 +230,7 @@ def test_data_without_modalities_is_refused() -> None:
     [
         {"align": {"head": "none", "source": "feature"}},
         {"align": {"terms": [{"targets": {"image": 0}}]}},
+        {"align": {"terms": [{"targets": {}}]}},
         {"align": {"temperature": 0}},
         {"knn": {"k": 0}},
         {"view_start": "gates"},

@@ -16,8 +16,8 @@ from anchorrec_graph.train.memory import forecast
 FACTOR = 1.25  # by which forecast and measured peak may differ
 MIB = 2**20
 BIG = [
-    "dataset.num_users=12000", "dataset.num_items=6000", "dataset.image_dim=512", "dataset.text_dim=384",
-    "dataset.interactions_per_user=5", "train.batch_size=8192",
+    "dataset.num_users=4000", "dataset.num_items=4000", "dataset.image_dim=1024", "dataset.text_dim=384",
+    "dataset.interactions_per_user=5", "train.batch_size=4096",
 ]  # fmt: skip
 TRAIN = """
 import resource, sys, tempfile, warnings
