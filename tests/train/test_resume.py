@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -14,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import start
 from tiny_runs import outcome, tiny_config, write_tiny
 
-from anchorrec_graph.cli.app import main
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.progress import Silent
 
@@ -86,19 +84,6 @@ class InterruptAfter(Silent):
             raise KeyboardInterrupt
 
 
-# The command in processes of their own. A fork server imports the package once for all of them.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["anchorrec_graph.cli.app"])
-
-
-def command(arguments: list[str], errors: Path) -> None:
-    sys.argv = ["anchorrec", *arguments]
-    with open(errors, "w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    main()
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = "model={name: anchorrec, embedding_dim: 8}"
@@ -111,7 +96,7 @@ class Whole:
 
     def __init__(self, config: Path, folder: Path) -> None:
         started = time.monotonic()
-        process = start(config, folder / "run", folder / "errors")
+        process = begin(config, folder / "run", folder / "errors")
         process.join()
         assert process.exitcode == 0, (folder / "errors").read_text()
         self.seconds, self.outcome = time.monotonic() - started, outcome(folder / "run")
@@ -123,22 +108,16 @@ def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(config, tmp_path_factory.mktemp("whole"))
 
 
-def start(config: Path, run: Path, errors: Path) -> BaseProcess:
+def begin(config: Path, run: Path, errors: Path) -> BaseProcess:
     """Start the run, or go on with it."""
-    begin = (
-        ["--resume", str(run)]
-        if (run / "config.yaml").exists()
-        else ["-c", str(config), "--run-dir", str(run)]
-    )
-    process = PROCESSES.Process(target=command, args=(["train", *begin], errors))
-    process.start()
-    return process
+    new = ["-c", str(config), "--run-dir", str(run)]
+    return start(["train", *(["--resume", str(run)] if (run / "config.yaml").exists() else new)], errors)
 
 
 def test_killed_at_random_moments(config: Path, whole: Whole, tmp_path: Path) -> None:
     run, errors, moments, kills = tmp_path / "run", tmp_path / "errors", random.Random(time.time()), 0
     while True:
-        process = start(config, run, errors)
+        process = begin(config, run, errors)
         process.join(moments.uniform(0, 0.8) * whole.seconds if kills < 15 else None)
         if process.exitcode is not None:
             break
@@ -153,7 +132,7 @@ def test_killed_at_random_moments(config: Path, whole: Whole, tmp_path: Path) ->
 
 def test_ctrl_c_in_the_command(config: Path, whole: Whole, tmp_path: Path) -> None:
     run, errors = tmp_path / "run", tmp_path / "errors"
-    process = start(config, run, errors)
+    process = begin(config, run, errors)
     wait_until(lambda: (run / "seed-0/checkpoint.safetensors").exists())
     assert process.pid
     os.kill(process.pid, signal.SIGINT)
@@ -162,7 +141,7 @@ def test_ctrl_c_in_the_command(config: Path, whole: Whole, tmp_path: Path) -> No
     *progress, last = errors.read_text().splitlines()
     assert last == f"interrupted; continue with: anchorrec train --resume {run}"
     assert progress[-1].startswith("anchorrec on planted, seed 0: stopped after epoch ")
-    process = start(config, run, errors)
+    process = begin(config, run, errors)
     process.join()
     assert process.exitcode == 0
     assert outcome(run) == whole.outcome
