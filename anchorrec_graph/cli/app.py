@@ -16,6 +16,11 @@ from anchorrec_graph.cli.options import one_line
 from anchorrec_graph.errors import AnchorRecError
 from anchorrec_graph.train.environment import version
 
+OUT_OF_MEMORY = (
+    "not enough memory; anchorrec doctor --config FILE forecasts what a run needs, and a smaller "
+    "train.batch_size, model.embedding_dim or evaluate.block_size needs less"
+)
+
 app = typer.Typer(
     help="Multimodal graph recommendation: train, evaluate and use AnchorRec.",
     epilog=(
@@ -62,6 +67,11 @@ def main() -> None:
             traceback.print_exc()
         print(f"error: {one_line(describe(error))}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, AnchorRecError) else 1)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+            raise
+        print(f"error: {OUT_OF_MEMORY}", file=sys.stderr)
+        sys.exit(1)
 
 
 def describe(error: AnchorRecError | OSError) -> str:

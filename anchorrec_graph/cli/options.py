@@ -64,7 +64,7 @@ def print_table(title: str, columns: list[str], rows: list[list[object]]) -> Non
 
 
 def format_cell(value: object) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else one_line(str(value))
 

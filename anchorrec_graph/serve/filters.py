@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 import torch
@@ -67,9 +68,10 @@ def _numbers(value: str) -> list[float]:
 def _others(column: pl.Series, value: str) -> str:
     """Values that items do have: the nearest one, the first few, or the range of numbers."""
     if column.dtype.is_numeric():
-        return f"its numbers run from {column.min()} to {column.max()}"
+        return f"its numbers run from {column.min()!r} to {column.max()!r}"
     if not isinstance(column.dtype, pl.List):
         column = column.cast(pl.String).str.split("|")
-    known = {str(part).lower(): str(part) for part in column.explode().unique().drop_nulls().sort()}
+    parts: list[Any] = column.explode().unique().drop_nulls().sort().to_list()
+    known = {str(part).lower(): str(part) for part in parts}
     near = difflib.get_close_matches(value.lower(), known, n=1)
     return f"did you mean '{known[near[0]]}'?" if near else f"for example {', '.join([*known.values()][:5])}"

@@ -31,22 +31,22 @@ class RunFolder:
     def create(cls, path: Path | None, config: Config, manifest: dict[str, Any]) -> RunFolder:
         """Make a new folder (default `runs/<model>-<dataset>-<time>`).
 
+        A run there that never came as far as a checkpoint is replaced.
+
         Raises:
-            RunError: it already holds a run, or anything else.
+            RunError: it holds a run that has come as far as a checkpoint, or other files.
         """
         path = _new(Path("runs"), config) if path is None else path
         path.mkdir(parents=True, exist_ok=True)
-        if (path / "config.yaml").exists():
-            raise RunError(f"{path} already holds a run; continue it with --resume, or name another folder")
-        remains = {"manifest.json", "environment.json", LOCK}  # of a run that was killed while it was made
-        foreign = [e.name for e in path.iterdir() if e.name not in remains and not e.match(".*.tmp")]
-        if foreign:
-            raise RunError(f"{path} already holds other files ({min(foreign)}); name a new folder")
-        save_json(path / "manifest.json", manifest)
-        save_json(path / "environment.json", environment())
-        with replacing(path / "config.yaml") as temporary:  # last: it marks the folder as a run
-            temporary.write_text(config.to_yaml(), encoding="utf-8")
-        return cls(path, config, str(manifest["hash"]))
+        run = cls(path, config, str(manifest["hash"]))
+        _check_new(path)
+        with run.locked():
+            _check_new(path)  # another process may have been faster
+            save_json(path / "manifest.json", manifest)
+            save_json(path / "environment.json", environment())
+            with replacing(path / "config.yaml") as temporary:  # last: it marks the folder as a run
+                temporary.write_text(config.to_yaml(), encoding="utf-8")
+        return run
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -78,7 +78,8 @@ class RunFolder:
                 stack.enter_context(locked(self.path / LOCK))
             except BlockingIOError as error:
                 raise RunError(f"{self.path}: another process is training in this folder") from error
-            remove_leftovers(self.path)
+            if (self.path / "config.yaml").exists():
+                remove_leftovers(self.path)
             yield
 
     def check_data(self, manifest: dict[str, Any]) -> None:
@@ -96,6 +97,18 @@ class RunFolder:
     def seed(self, seed: int) -> SeedFolder:
         title = f"{self.config.model.name} on {self.config.dataset.name}, seed {seed}"
         return SeedFolder(self.path / f"seed-{seed}", title, f"{self.config.hash}|{self.data_hash}|{seed}")
+
+
+def _check_new(path: Path) -> None:
+    """Refuse a folder that holds more than a run without a checkpoint, which has nothing to lose."""
+    ours = ["manifest.json", "environment.json", LOCK, ".*.tmp"]  # of a run that was killed while it was made
+    if (path / "config.yaml").exists() and (path / "manifest.json").exists():
+        if [*path.glob("seed-*/*.safetensors"), *path.glob("seed-*/metrics.json")]:
+            raise RunError(f"{path} already holds a run; continue it with --resume, or name another folder")
+        ours += ["config.yaml", "seed-*"]
+    foreign = [entry.name for entry in path.iterdir() if not any(entry.match(name) for name in ours)]
+    if foreign:
+        raise RunError(f"{path} already holds other files ({min(foreign)}); name a new folder")
 
 
 def _new(parent: Path, config: Config) -> Path:

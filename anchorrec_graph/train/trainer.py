@@ -122,7 +122,7 @@ class Trainer:
             if value - value != 0:  # neither finite nor worth a gradient
                 raise TrainingError(
                     f"epoch {self.progress.epoch + 1}: loss term '{name}' is {value}; lower "
-                    "train.learning_rate or that term's weight. The last checkpoint is kept"
+                    "train.learning_rate or that term's weight, in a new run"
                 )
         torch.stack([term.double() for term in terms.values()]).sum().backward()
         self.optimizer.step()

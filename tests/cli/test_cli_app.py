@@ -99,6 +99,12 @@ def test_exit_code_of_system_errors(anchorrec: Command, config: Path, tmp_path: 
     )
 
 
+def test_exit_code_of_too_little_memory(anchorrec: Command, config: Path, tmp_path: Path) -> None:
+    wide = f"model.embedding_dim={10**12}"
+    line = anchorrec("train", "-q", "-c", config, "-o", wide, "--run-dir", tmp_path / "run").error(1)
+    assert line.startswith("not enough memory; anchorrec doctor --config FILE forecasts")
+
+
 @pytest.mark.parametrize("place", [0, 1, 3])
 def test_debug_shows_the_traceback_wherever_it_stands(anchorrec: Command, place: int) -> None:
     arguments = ["train", "-c", "none.yaml"]

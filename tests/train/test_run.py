@@ -136,6 +136,27 @@ def test_a_folder_with_other_files_is_refused(trained: Trained, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_configuration_of_the_user_is_not_overwritten(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("# mine")
+    with pytest.raises(RunError, match=r"already holds other files \(config\.yaml\)"):
+        fit(trained.config, trained.data, tmp_path)
+    assert (tmp_path / "config.yaml").read_text() == "# mine"
+
+
+def test_a_run_that_came_to_nothing_is_replaced(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the same command works again once the fault is repaired."""
+    with monkeypatch.context() as patch:
+        patch.setattr("anchorrec_graph.train.trainer.Trainer.step", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(tiny_config(tmp_path, "train.seeds=[7]"), trained.data, tmp_path / "run")
+    fit(trained.config, trained.data, tmp_path / "run")
+    (tmp_path / "run/seed-7/history.jsonl").unlink()
+    (tmp_path / "run/seed-7").rmdir()
+    assert outcome(tmp_path / "run") == outcome(trained.run)
+
+
 def test_default_folders_never_meet(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +242,10 @@ def test_a_seed_that_is_not_trained_yet(copied: Path) -> None:
         load_run(copied, 4)
 
 
-def test_lost_weights_are_noticed_before_training_goes_on(trained: Trained, copied: Path) -> None:
+def test_lost_weights_are_noticed_before_training_goes_on(
+    trained: Trained, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anchorrec_graph.train.trainer.Trainer._train", lambda *_: pytest.fail("it trains"))
     (copied / "seed-0/metrics.json").unlink()
     (copied / "seed-0/best.safetensors").unlink()
     with pytest.raises(RunError, match="seed-0: not trained yet"):

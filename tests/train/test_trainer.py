@@ -125,17 +125,16 @@ def test_stops_when_patience_is_spent(
 
 
 def test_keeps_the_weights_of_the_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Scripted([0.1, 0.9, 0.2, 0.3, 0.4, 0.5], monkeypatch)
+    """Which are on disk one epoch later here, after the model has changed."""
+    Scripted([0.1, 0.2, 0.9, 0.3, 0.4, 0.5], monkeypatch)
     config = tiny_config(tmp_path)
     data = config.dataset.load()
     run = fit(config, data, tmp_path / "six").folder
-    shorter = tiny_config(tmp_path, "train.epochs=2")
-    last_of_two, _ = read_tensors(
-        fit(shorter, data, tmp_path / "two").folder / "seed-0/checkpoint.safetensors"
-    )
+    shorter = fit(tiny_config(tmp_path, "train.epochs=3"), data, tmp_path / "three").folder
+    last_of_three, _ = read_tensors(shorter / "seed-0/checkpoint.safetensors")
     best, metadata = read_tensors(run / "seed-0/best.safetensors")
-    assert metadata["epoch"] == "2"
-    assert all(torch.equal(best[name], last_of_two[f"model/{name}"]) for name in best)
+    assert metadata["epoch"] == "3"
+    assert all(torch.equal(best[name], last_of_three[f"model/{name}"]) for name in best)
     loaded = load_run(run).model.state_dict()
     assert all(torch.equal(loaded[name], best[name]) for name in best)
 
