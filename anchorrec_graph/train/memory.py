@@ -17,7 +17,7 @@ from anchorrec_graph.train.trainer import Trainer
 # Fitted to the peak resident memory (VmHWM) of one-epoch trainings, each in a fresh process with one thread,
 # torch 2.13 for CPU: anchorrec with three losses, widths 64 and 128, batches of 2048 to 16384, and lightgcn
 # and popularity, on movielens and on planted shops up to 60,000 x 20,000 and features up to 4096 wide.
-# Forecast / measured was 0.90 to 1.12, for 550 to 1900 MiB.
+# Forecast / measured was 0.91 to 1.05, for 550 to 2100 MiB.
 LIBRARIES = 540 * 2**20  # bytes resident once torch, PyG, scipy and polars are imported and have read data
 PREPARED = 3  # copies of the widest feature matrix while item graphs and reduced features are made
 WEIGHTS = 5  # values, gradients, Adam's two moments, and the best values so far
