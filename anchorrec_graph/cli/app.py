@@ -62,23 +62,24 @@ def main() -> None:
     except BrokenPipeError:  # the reader has seen enough, as in `anchorrec ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (AnchorRecError, OSError) as error:
+    except (AnchorRecError, OSError, MemoryError, RuntimeError) as error:
+        message = describe(error)
+        if message is None:
+            raise
         if len(arguments) < len(sys.argv) - 1:
             traceback.print_exc()
-        print(f"error: {one_line(describe(error))}", file=sys.stderr)
+        print(f"error: {one_line(message)}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, AnchorRecError) else 1)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
-            raise
-        print(f"error: {OUT_OF_MEMORY}", file=sys.stderr)
-        sys.exit(1)
 
 
-def describe(error: AnchorRecError | OSError) -> str:
-    """The message; of a system error the file and the reason, without its number."""
+def describe(error: Exception) -> str | None:
+    """What to tell the user; None for an error that only a bug can cause."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror.lower()}"
-    return str(error)
+    if isinstance(error, AnchorRecError | OSError):
+        return str(error)
+    no_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    return OUT_OF_MEMORY if no_memory else None
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

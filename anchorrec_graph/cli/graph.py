@@ -56,8 +56,10 @@ def graph(
             raise ConfigError(f"--draw {draw}: the file must end in .svg or .png")
     data = attach_item_graphs(load_config(config, override or ()).dataset.load(), KnnConfig(k=k))
     row = None if item is None else item_row(data, item)
-    report: dict[str, Any] = {"graphs": graph_rows(data), "overlap": overlap_rows(data)}
-    if row is not None:
+    report: dict[str, Any]
+    if row is None:
+        report = {"graphs": graph_rows(data), "overlap": overlap_rows(data)}
+    else:
         report = {"item": item, "title": _titles(data)[row], "neighbours": neighbour_rows(data, row)}
     if draw is not None:
         _draw(data, row, draw)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from anchorrec_graph.errors import DataError
 
@@ -67,6 +67,8 @@ def wilcoxon_test(first: Values, second: Values) -> PairedTest:
     changed = difference[difference != 0]
     if len(changed) == 0:
         return PairedTest(0.0, 0.0, 1.0)
+    from scipy import stats  # here, because it takes a second to import
+
     outcome = stats.wilcoxon(changed)
     return PairedTest(float(difference.mean()), float(outcome.statistic), float(outcome.pvalue))
 

@@ -39,16 +39,17 @@ class Silent(Display):
 
 
 class Bar(Display):
-    """A bar for a terminal. The time left is to the last epoch; early stopping may end it sooner."""
+    """A bar for a terminal of 80 columns. The time left is to the last epoch; it may stop sooner."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def start(self, title: str, done: int, total: int) -> None:
         self.title = title
+        self._print(opening(done, total))
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"), TextColumn("at most"), TimeRemainingColumn(),
+            MofNCompleteColumn(), BarColumn(bar_width=10), TextColumn("{task.fields[state]}"),
+            TextColumn("at most"), TimeRemainingColumn(),
         )  # fmt: skip
         self.progress = Progress(*columns, console=self.console, transient=True)
         self.task = self.progress.add_task(title, total=total, completed=done, state="")
@@ -57,12 +58,15 @@ class Bar(Display):
 
     def epoch(self, epoch: int, loss: float, validation: Mapping[str, float], best: float) -> None:
         for name, value in validation.items():
-            self.validated = f" {name} {value:.4f} (best {best:.4f})"
+            self.validated = f" {name} {value:.4f}, best {best:.4f}"
         self.progress.update(self.task, completed=epoch, state=f"loss {loss:.4f}{self.validated}")
 
     def stop(self, message: str) -> None:
         self.progress.stop()
-        self.console.print(f"{self.title}: {message}", highlight=False)
+        self._print(message)
+
+    def _print(self, text: str) -> None:
+        self.console.print(f"{self.title}: {text}", highlight=False, markup=False)
 
 
 class Lines(Display):
@@ -74,7 +78,7 @@ class Lines(Display):
     def start(self, title: str, done: int, total: int) -> None:
         self.title, self.done, self.total = title, done, total
         self.started = self.shown = time.monotonic()
-        self._print(f"up to {total} epochs" + (f", continued after epoch {done}" if done else ""))
+        self._print(opening(done, total))
 
     def epoch(self, epoch: int, loss: float, validation: Mapping[str, float], best: float) -> None:
         now = time.monotonic()
@@ -90,6 +94,10 @@ class Lines(Display):
 
     def _print(self, text: str) -> None:
         print(f"{self.title}: {text}", file=sys.stderr, flush=True)
+
+
+def opening(done: int, total: int) -> str:
+    return f"up to {total} epochs" + (f", continued after epoch {done}" if done else "")
 
 
 def duration(seconds: float) -> str:

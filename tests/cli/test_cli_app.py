@@ -105,6 +105,12 @@ def test_exit_code_of_too_little_memory(anchorrec: Command, config: Path, tmp_pa
     assert line.startswith("not enough memory; anchorrec doctor --config FILE forecasts")
 
 
+def test_a_bug_shows_its_traceback(anchorrec: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anchorrec_graph.cli.doctor.environment", lambda: [].pop())
+    with pytest.raises(IndexError):
+        anchorrec("doctor")
+
+
 @pytest.mark.parametrize("place", [0, 1, 3])
 def test_debug_shows_the_traceback_wherever_it_stands(anchorrec: Command, place: int) -> None:
     arguments = ["train", "-c", "none.yaml"]

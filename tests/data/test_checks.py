@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import naive_data
 import numpy as np
 import polars as pl
 import pytest
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 from anchorrec_graph.data.checks import DataWarning, check_raw_data, check_split
 from anchorrec_graph.data.raw import Interactions, RawData
 from anchorrec_graph.errors import DataError
-from tests import naive_data
 
 
 def make(users: list[int] | None = None, items: list[int] | None = None) -> RawData:

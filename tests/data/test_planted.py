@@ -80,9 +80,7 @@ def test_noise_and_dims_leave_truth_and_interactions_alone() -> None:
 
 
 def test_users_buy_what_their_mixture_says() -> None:
-    config = shop(
-        num_users=500, num_items=4000, interactions_per_user=40, agreement=0.0, num_clusters=20
-    )
+    config = shop(num_users=500, num_items=4000, interactions_per_user=40, agreement=0.0, num_clusters=20)
     raw, truth = config.read(), planted_truth(config)
     user, item = raw.interactions[:2]
     hit = np.stack(
@@ -110,9 +108,7 @@ def test_popular_items_sell_more_and_the_mean_is_near_the_setting() -> None:
 
 
 def test_size_is_no_matter_of_users_times_items() -> None:
-    config = shop(
-        num_users=20_000, num_items=40_000, interactions_per_user=10, image_dim=4, text_dim=4
-    )
+    config = shop(num_users=20_000, num_items=40_000, interactions_per_user=10, image_dim=4, text_dim=4)
     start = time.process_time()
     raw = config.read()
     assert time.process_time() - start < 5  # 0.5 s here; a dense matrix would hold 8e8 entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import naive_data
 import pytest
 import torch
 from hypothesis import given
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 
 from anchorrec_graph.data.sampler import NegativeSampler
 from anchorrec_graph.errors import DataError
-from tests import naive_data
 
 NUM_USERS, NUM_ITEMS = 4, 6
 pairs_strategy = st.lists(

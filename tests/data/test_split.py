@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import naive_data
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,6 @@ from anchorrec_graph.data.split import (
     UserTimeConfig,
 )
 from anchorrec_graph.errors import DataError
-from tests import naive_data
 
 # users of 0 to 60 interactions; few distinct times, so that ties are common
 counts = st.lists(st.integers(0, 60), min_size=1, max_size=8).filter(any)

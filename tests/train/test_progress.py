@@ -58,16 +58,18 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 def test_bar_on_a_terminal() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
     bar = Bar(console)
-    bar.start("m on d", 2, 10)
-    bar.epoch(3, 0.5, {"Recall@20": 0.25}, 0.25)
-    bar.epoch(4, 0.4, {}, 0.25)  # not evaluated: the last value stays
+    bar.start("m on d", 102, 110)
+    bar.epoch(103, 0.5, {"Recall@20": 0.25}, 0.25)
+    bar.epoch(104, 0.4, {}, 0.25)  # not evaluated: the last value stays
     bar.progress.refresh()
     bar.stop("best 0.25")
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "4/10" in shown
-    assert "loss 0.4000 Recall@20 0.2500 (best 0.2500)" in shown
+    assert shown.startswith("m on d: up to 110 epochs, continued after epoch 102\n")
+    assert "104/110" in shown
+    assert "loss 0.4000 Recall@20 0.2500, best 0.2500 at most" in shown
+    assert "…" not in shown  # nothing is cut
     assert shown.rstrip().endswith("m on d: best 0.25")
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1  # the cursor comes back
 

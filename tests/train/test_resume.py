@@ -118,7 +118,7 @@ def test_killed_at_random_moments(config: Path, whole: Whole, tmp_path: Path) ->
     run, errors, moments, kills = tmp_path / "run", tmp_path / "errors", random.Random(time.time()), 0
     while True:
         process = begin(config, run, errors)
-        process.join(moments.uniform(0, 0.8) * whole.seconds if kills < 15 else None)
+        process.join(moments.uniform(0, 0.4) * whole.seconds if kills < 15 else None)
         if process.exitcode is not None:
             break
         process.kill()
