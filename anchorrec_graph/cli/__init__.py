@@ -1,1 +1,1 @@
-
+"""The command `anchorrec`, one verb per file."""

@@ -1,1 +1,1 @@
-
+"""From raw or native features to feature rows."""

@@ -1,1 +1,1 @@
-
+"""Loss functions, one idea per file."""

@@ -1,1 +1,1 @@
-
+"""The training loop, checkpoints and run folders."""
