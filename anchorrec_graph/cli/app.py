@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
@@ -13,7 +14,7 @@ import typer
 
 from anchorrec_graph.cli import demo, doctor, evaluate, graph, recommend, train
 from anchorrec_graph.cli.options import one_line
-from anchorrec_graph.errors import AnchorRecError
+from anchorrec_graph.errors import AnchorRecError, ConfigError
 from anchorrec_graph.train.environment import version
 
 OUT_OF_MEMORY = (
@@ -37,8 +38,19 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  read in main
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="MODULE", help="A module that registers your own classes."),
+    ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
+    if modules:
+        sys.path.insert(0, "")  # modules in the working directory are found, as with `python -m`
+    for module in modules or ():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigError(f"--import {module}: {error}") from error
     if show_version:
         print(version("anchorrec_graph"))
         raise typer.Exit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.errors import DataError
 
 
@@ -44,8 +46,8 @@ def open_features(path: Path) -> NDArray[np.floating[Any]]:
 def find_features(folder: Path) -> dict[str, str]:
     """Modality -> file name of every floating matrix among a folder's `.npy` files.
 
-    The modality is the file's stem without a final `_feat`. Other arrays, such as MMRec's pickled
-    `user_graph_dict.npy`, are passed over.
+    The modality is the file's stem without a final `_feat`. Arrays of objects, such as MMRec's pickled
+    `user_graph_dict.npy`, are passed over, other arrays with a warning.
 
     Raises:
         DataError: a file is not a `.npy`, or two files name one modality.
@@ -53,7 +55,15 @@ def find_features(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*.npy")):
         shape, dtype = _header(path)
+        if dtype.hasobject:
+            continue
         if len(shape) != 2 or not np.issubdtype(dtype, np.floating):
+            warnings.warn(
+                DataWarning(
+                    f"{path}: {dtype} {list(shape)} is no matrix of floating numbers and is left out"
+                ),
+                stacklevel=2,
+            )
             continue
         modality = path.stem.removesuffix("_feat")
         if modality in found:

@@ -48,5 +48,6 @@ def _centred(features: Tensor, dim: int) -> Tensor:
     reduced = reduce_features(features, dim)
     mean = (reduced * valid).sum(0) / valid.sum().clamp(min=1)
     centred = torch.where(valid, reduced - mean, 0.0)
-    scale = (centred.square().sum() / valid.sum().clamp(min=1)).sqrt()
-    return centred / scale.clamp(min=torch.finfo(centred.dtype).tiny)
+    spread = centred.square().sum() / valid.sum().clamp(min=1)
+    # rows that all point one way leave only rounding errors of about 1e-7, which are no feature
+    return centred / spread.sqrt() if spread > 1e-10 else torch.zeros_like(centred)

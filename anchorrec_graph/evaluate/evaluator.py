@@ -93,7 +93,8 @@ class Evaluator:
         users = self._held_out[split].counts().nonzero().flatten()
         if len(users) == 0:
             raise DataError(
-                f"no {split} interactions: {PAIRS[split]} is empty or missing, split the data anew"
+                f"no {split} interactions ({PAIRS[split]} is empty or missing); give some, by x_label in an "
+                ".inter file or by dataset.split"
             )
         return users
 

@@ -20,7 +20,7 @@ VERSION = 1  # raise it when the algorithm behind a cached graph changes
 
 def cache_dir() -> Path:
     """`$ANCHORREC_CACHE`, or `~/.cache/anchorrec_graph`."""
-    return Path(os.environ.get("ANCHORREC_CACHE", Path.home() / ".cache" / "anchorrec_graph"))
+    return Path(os.environ.get("ANCHORREC_CACHE") or Path.home() / ".cache" / "anchorrec_graph")
 
 
 def cached_tensors(
@@ -36,6 +36,6 @@ def cached_tensors(
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError):
         tensors = build()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, SafetensorError):
             save_tensors(path, tensors, {"key": key})
     return tensors

@@ -22,6 +22,7 @@ class KnnConfig(Settings):
     k: PositiveInt = 10
     include_self: bool = False  # does an item count among its own k neighbours?
     weight: Literal["cosine", "binary"] = "cosine"
+    drop_negative: bool = True  # a neighbour with cosine <= 0 is none; the public codes keep it
 
 
 class KnnEdges(NamedTuple):
@@ -63,7 +64,8 @@ def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Kn
         _keep_nearest(cosine[start:end], neighbour[start:end], block, start)
         if end < size:
             _keep_nearest(cosine[end:], neighbour[end:], block[:, end - start :].T.contiguous(), start)
-    item, rank = torch.nonzero(cosine > -torch.inf, as_tuple=True)
+    least = 0.0 if config.drop_negative else -torch.inf
+    item, rank = torch.nonzero(cosine > least, as_tuple=True)
     weight = cosine[item, rank] if config.weight == "cosine" else torch.ones(len(item))
     return KnnEdges(torch.stack([item, neighbour[item, rank]]), weight)
 

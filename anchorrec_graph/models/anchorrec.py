@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Literal, cast
 
 import torch
@@ -236,7 +236,7 @@ class AnchorRec(Recommender):
         return total
 
     def _check_names(self) -> None:
-        used = {
+        used: dict[str, Collection[str]] = {
             "score_views": self.score_views,
             "preserve.modalities": self.preserve_weights,
             "align.anchor": {self.anchor} - {ID},
@@ -250,6 +250,12 @@ class AnchorRec(Recommender):
                     )
         if len(set(self.score_views)) < len(self.score_views):
             raise ConfigError(f"model.score_views names a view twice: {', '.join(self.score_views)}")
+        config = self.config
+        if config.recover_weight and config.align.source == "feature" and config.fused in used["align.terms"]:
+            raise ConfigError(
+                f"model.recover_weight needs a projection of the view '{config.fused}', but with "
+                "align.source 'feature' it reads the features; change one of them"
+            )
         if any(self.anchor in term.targets for term in self.align_terms):
             raise ConfigError(
                 f"model.align.terms: '{self.anchor}' is the anchor and cannot be its own target"

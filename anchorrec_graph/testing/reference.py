@@ -62,7 +62,7 @@ def anchorrec_config(public: Mapping[str, Any]) -> AnchorRecConfig:
         backbone=LightGCNBackboneConfig(num_layers=public["n_ui_layers"]),
         feature_dim=None,
         trainable_features=True,
-        knn=KnnConfig(k=public["knn_k"], include_self=True),
+        knn=KnnConfig(k=public["knn_k"], include_self=True, drop_negative=False),
         num_knn_layers=public["n_layers"],
         view_start="gate",
         score_views=("fused", "text"),

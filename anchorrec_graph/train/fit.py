@@ -61,12 +61,15 @@ def fit(
     Raises:
         RunError: the folder holds a run and `resume` is not set, or one of other settings or data;
             or another process is training in it.
+        DataError: the data has no validation or no test pairs.
         TrainingError: a loss term is not finite.
     """
+    evaluator = Evaluator(config.evaluate, data)
+    for split in ("validation", "test"):
+        evaluator.users(split)  # if there are none, say so now and not after the first epoch
     run = _run_folder(config, data, Path(folder) if folder is not None else None, resume)
     with run.locked():
         try:
-            evaluator = Evaluator(config.evaluate, data)
             results = {
                 seed: run.seed(seed).load_result()
                 or _fit_seed(config, data, evaluator, run.seed(seed), seed, display)

@@ -64,7 +64,10 @@ class RunFolder:
         try:
             return cls(path, load_config(path / "config.yaml"), data_hash)
         except ConfigError as error:
-            raise RunError(f"{error}; the run is damaged or of another version: train again") from error
+            raise RunError(
+                f"{error}; if that is a class of yours, import its module (anchorrec --import MODULE), "
+                "else the run is damaged or of another version: train again"
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

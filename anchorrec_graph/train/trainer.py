@@ -28,8 +28,8 @@ from anchorrec_graph.typing import Batch
 class Trainer:
     """Adam on the sum of the model's loss terms; keeps the weights of the best validation epoch.
 
-    All randomness of an epoch (order, negatives, what the model draws) comes from
-    one generator, whose state is part of the checkpoint: a run that was killed and
+    The randomness of an epoch (order, negatives, what `start_epoch` draws) comes from
+    one generator. Its state and PyTorch's own are part of the checkpoint: a run that was killed and
     resumed ends with the same bits as one that was not, on the same machine and
     number of threads.
     """

@@ -147,7 +147,11 @@ def test_features_are_found_by_kind_or_chosen_by_name(shop: Path) -> None:
     np.save(shop / "one.npy", np.ones(3))  # not a matrix
     np.save(shop / "user_graph_dict.npy", np.array({"a": 1}, dtype=object), allow_pickle=True)
     np.save(shop / "all-MiniLM-L6-v2.npy", np.ones((3, 2), dtype=np.float16))
-    assert list(MMRecConfig(folder=shop).read().features) == ["all-MiniLM-L6-v2", "image", "text"]
+    with pytest.warns(DataWarning) as left_out:
+        assert list(MMRecConfig(folder=shop).read().features) == ["all-MiniLM-L6-v2", "image", "text"]
+    assert [str(w.message).partition(":")[0] for w in left_out] == [f"{shop}/one.npy", f"{shop}/order.npy"]
+    for name in ("order.npy", "one.npy"):
+        (shop / name).unlink()
     chosen = MMRecConfig(folder=shop, features={"look": "image_feat.npy"}).load()
     assert chosen.modalities == ("look",)
     np.save(shop / "text.npy", np.ones((3, 2)))

@@ -39,19 +39,24 @@ def check(found: Neighbours, expected: Neighbours) -> None:
         assert [w for _, w in mine] == pytest.approx([w for _, w in twin], abs=1e-12)
 
 
+def keeping(**settings: Any) -> KnnConfig:
+    """The nearest k also where their cosine is negative, so that random features keep all k."""
+    return KnnConfig(drop_negative=False, **settings)
+
+
 @pytest.mark.parametrize("block_size", [1, 2, 7, 22, 23, 1000])
 @pytest.mark.parametrize("include_self", [False, True])
 @pytest.mark.parametrize("k", [1, 4, 22, 23, 50])
 def test_blocks_equal_the_loop(block_size: int, include_self: bool, k: int) -> None:
     rows = features()
-    edges = knn_edges(rows, KnnConfig(k=k, include_self=include_self), block_size)
+    edges = knn_edges(rows, keeping(k=k, include_self=include_self), block_size)
     check(by_item(edges, 23), naive.knn(rows.numpy(), k, include_self))
 
 
 @pytest.mark.parametrize("block_size", [16, 100, 1000])
 def test_many_items_equal_the_loop(block_size: int) -> None:
     rows = features(170)
-    check(by_item(knn_edges(rows, KnnConfig(k=3), block_size), 170), naive.knn(rows.numpy(), 3))
+    check(by_item(knn_edges(rows, keeping(k=3), block_size), 170), naive.knn(rows.numpy(), 3))
 
 
 @pytest.mark.parametrize("block_size", [3, 1000])
@@ -59,26 +64,26 @@ def test_rows_without_a_direction_are_alone(block_size: int) -> None:
     rows = features()
     rows[2], rows[9, 1], rows[17, 0] = 0, torch.nan, torch.inf
     for include_self in (False, True):
-        found = by_item(knn_edges(rows, KnnConfig(k=22, include_self=include_self), block_size), 23)
+        found = by_item(knn_edges(rows, keeping(k=22, include_self=include_self), block_size), 23)
         check(found, naive.knn(rows.numpy(), 22, include_self))
         assert found[2] == found[9] == found[17] == []
 
 
 def test_no_row_has_a_direction() -> None:
-    assert knn_edges(torch.zeros(4, 3), KnnConfig(k=2)).edge_index.shape == (2, 0)
-    assert bool(torch.isfinite(knn_relation(torch.zeros(4, 3), KnnConfig(k=2))(torch.ones(4, 2))).all())
+    assert knn_edges(torch.zeros(4, 3), keeping(k=2)).edge_index.shape == (2, 0)
+    assert bool(torch.isfinite(knn_relation(torch.zeros(4, 3), keeping(k=2))(torch.ones(4, 2))).all())
 
 
 @pytest.mark.parametrize("num_items", [0, 1, 2])
 def test_few_items(num_items: int) -> None:
-    edges = knn_edges(features(num_items), KnnConfig(k=10))
+    edges = knn_edges(features(num_items), keeping(k=10))
     assert edges.edge_index.shape == (2, num_items * (num_items - 1))
 
 
 @pytest.mark.parametrize("block_size", [1, 4, 1000])
 def test_duplicates_may_be_swapped_but_not_lost(block_size: int) -> None:
     rows = features(6).repeat(3, 1)  # items i, i + 6 and i + 12 are equal
-    found = by_item(knn_edges(rows, KnnConfig(k=4), block_size), 18)
+    found = by_item(knn_edges(rows, keeping(k=4), block_size), 18)
     for item, (mine, twin) in enumerate(zip(found, naive.knn(rows.numpy(), 4), strict=True)):
         neighbours = [n for n, _ in mine]
         assert len(set(neighbours)) == 4
@@ -88,27 +93,27 @@ def test_duplicates_may_be_swapped_but_not_lost(block_size: int) -> None:
 
 
 def test_binary_weights_are_one() -> None:
-    cosine, binary = (knn_edges(features(), KnnConfig(k=3, weight=w)) for w in ("cosine", "binary"))
+    cosine, binary = (knn_edges(features(), keeping(k=3, weight=w)) for w in ("cosine", "binary"))
     assert torch.equal(cosine.edge_index, binary.edge_index)
     assert set(binary.edge_weight.tolist()) == {1.0}
 
 
 def test_relation_is_normalised_by_row_degrees() -> None:
     rows = features()
-    edges = knn_edges(rows, KnnConfig(k=5))
+    edges = knn_edges(rows, keeping(k=5))
     row, column = edges.edge_index.tolist()
     weight = naive.symmetric_weight(row, column, edges.edge_weight.tolist(), 23)
     dense = torch.zeros(23, 23, dtype=torch.float64)
     for r, c, w in zip(row, column, weight, strict=True):
         dense[r, c] = w
-    found = knn_relation(rows, KnnConfig(k=5))(torch.eye(23, dtype=torch.float64))
+    found = knn_relation(rows, keeping(k=5))(torch.eye(23, dtype=torch.float64))
     torch.testing.assert_close(found, dense)
 
 
 def test_the_scale_of_rows_does_not_matter() -> None:
     rows = features()
     scaled = rows * torch.logspace(-6, 6, 23, dtype=torch.float64).unsqueeze(1)
-    check(by_item(knn_edges(scaled, KnnConfig(k=5)), 23), naive.knn(rows.numpy(), 5))
+    check(by_item(knn_edges(scaled, keeping(k=5)), 23), naive.knn(rows.numpy(), 5))
 
 
 def test_unit_rows() -> None:
@@ -136,13 +141,13 @@ def test_memory_is_linear_in_the_number_of_items() -> None:
     num_items, dim, k, block_size = 1500, 8, 5, 16
     rows = features(num_items, dim)
     with LargestTensor() as largest:
-        knn_edges(rows, KnnConfig(k=k), block_size)
+        knn_edges(rows, keeping(k=k), block_size)
     assert num_items * k <= largest.numel <= num_items * max(block_size, dim, 2 * k)
 
 
 def test_a_huge_k_takes_no_more_memory_than_all_neighbours() -> None:
     with LargestTensor() as largest:
-        edges = knn_edges(features(), KnnConfig(k=10**12))
+        edges = knn_edges(features(), keeping(k=10**12))
     assert len(edges.edge_weight) == 23 * 22
     assert largest.numel <= 2 * 23 * 23
 
@@ -154,3 +159,13 @@ def test_attached_item_graphs_are_those_of_the_features() -> None:
         expected = knn_edges(data["item"][modality], KnnConfig(k=3))
         assert torch.equal(store.edge_index, expected.edge_index)
         assert torch.equal(store.edge_weight, expected.edge_weight)
+
+
+def test_negative_neighbours_are_dropped_unless_kept() -> None:
+    rows = features(12)
+    every = knn_edges(rows, keeping(k=11))
+    positive = knn_edges(rows, KnnConfig(k=11))
+    assert bool((every.edge_weight < 0).any())
+    torch.testing.assert_close(positive.edge_index, every.edge_index[:, every.edge_weight > 0])
+    weight = knn_relation(rows, KnnConfig(k=11)).weight
+    assert bool(((weight > 0) & (weight <= 1)).all())

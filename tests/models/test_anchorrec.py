@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tiny_anchorrec import batches, built, small
 from torch.nn import functional
 
+from anchorrec_graph.encoders.fused import fuse_features
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.losses.ranking import BPRConfig
 from anchorrec_graph.models import MODELS
@@ -53,6 +54,14 @@ def test_a_built_fused_feature_holds_every_modality() -> None:
         rows = part[part.any(1)]
         torch.testing.assert_close(rows.square().sum(1).mean(), torch.tensor(1.0))
         torch.testing.assert_close(rows.mean(0), torch.zeros(part.shape[1]), atol=1e-6, rtol=0)
+
+
+def test_a_modality_without_variance_adds_nothing_to_the_fused_one() -> None:
+    torch.manual_seed(0)
+    constant = torch.ones(50, 1) * torch.randn(1, 30) * torch.rand(50, 1)
+    fused = fuse_features({"a": torch.randn(50, 8), "b": constant}, 16)
+    assert bool(fused[:, :8].any())
+    assert not bool(fused[:, 8:].any())
 
 
 @pytest.mark.parametrize("score_views", [(), ("text",), ("fused", "image"), None])
@@ -200,6 +209,10 @@ def test_cosine_losses_serve_cosines_of_the_sum() -> None:
             r"align\.terms: 'fused' is the anchor and cannot be its own target",
         ),
         ({"score_views": ("image", "image")}, "score_views names a view twice"),
+        (
+            {"align": AlignConfig(anchor="id", source="feature"), "recover_weight": 0.1},
+            r"recover_weight needs a projection of the view 'fused'",
+        ),
         ({"fused": "imaeg"}, r"model\.fused: unknown modality 'imaeg'; did you mean 'image'"),
     ],
 )

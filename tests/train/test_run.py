@@ -263,7 +263,7 @@ def test_damaged_json(trained: Trained, copied: Path, name: str, content: bytes)
 @pytest.mark.parametrize("text", ["", "a: [", "model: lightgcn", "tain: {}"])
 def test_damaged_settings(copied: Path, text: str) -> None:
     (copied / "config.yaml").write_text(text)
-    with pytest.raises(RunError, match=r"config\.yaml: .*; the run is damaged or of another version"):
+    with pytest.raises(RunError, match=r"config\.yaml: .*, else the run is damaged or of another version"):
         load_run(copied)
 
 
