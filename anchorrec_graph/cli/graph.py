@@ -15,7 +15,13 @@ from anchorrec_graph.cli.options import AsJson, ConfigPath, Overrides, Quiet, pr
 from anchorrec_graph.config import load_config
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.graph.bipartite import train_graph
-from anchorrec_graph.graph.drawing import degree_figure, ego_figure, require_matplotlib, save_figure
+from anchorrec_graph.graph.drawing import (
+    FIGURE_TYPES,
+    degree_figure,
+    ego_figure,
+    require_matplotlib,
+    save_figure,
+)
 from anchorrec_graph.graph.knn import KnnConfig, attach_item_graphs
 from anchorrec_graph.graph.topology import (
     component_sizes,
@@ -52,7 +58,7 @@ def graph(
     """
     if draw is not None:
         require_matplotlib()
-        if draw.suffix not in (".svg", ".png"):
+        if draw.suffix not in FIGURE_TYPES:
             raise ConfigError(f"--draw {draw}: the file must end in .svg or .png")
     data = attach_item_graphs(load_config(config, override or ()).dataset.load(), KnnConfig(k=k))
     row = None if item is None else item_row(data, item)

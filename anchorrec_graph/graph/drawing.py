@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from anchorrec_graph.errors import AnchorRecError, ConfigError, DataError
+from anchorrec_graph.files import replacing
 from anchorrec_graph.graph.radial import RadialLayout, radial_layout
 from anchorrec_graph.graph.topology import degree_summary
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito 2008, "Color Universal Design", without black and yellow, which is faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+FIGURE_TYPES = (".svg", ".png")
 MAX_NODES = 400
 
 # In points. An axes unit is a point too, so that the layout knows how much room a label has.
@@ -126,11 +128,12 @@ def save_figure(figure: Figure, path: Path) -> None:
     """
     from matplotlib import rc_context
 
-    if path.suffix not in (".svg", ".png"):
+    if path.suffix not in FIGURE_TYPES:
         raise ConfigError(f"cannot draw '{path}'; a figure is written as .svg or .png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "anchorrec_graph"}):
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    style = rc_context({"svg.fonttype": "none", "svg.hashsalt": "anchorrec_graph"})
+    with style, replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
 
 
 def require_matplotlib() -> None:
