@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.knn import unit_rows
 
 OVERSAMPLING = 16
@@ -19,13 +20,22 @@ def reduce_features(features: Tensor, dim: int) -> Tensor:
 
     The best approximation of all cosines in `dim` dimensions (Eckart and Young
     1936), by randomised subspace iteration (Halko et al. 2011) from a fixed
-    seed. A `dim` not below min(n, D) keeps the unit rows as they are.
+    seed. A `dim` not below min(n, D) keeps the unit rows as they are. Kept on
+    disk, like item graphs, under the hash of features and `dim`.
 
     Shapes: [n, D] -> [n, dim], or [n, D].
     """
     unit = unit_rows(features)[0]
     if dim >= min(unit.shape):
         return unit
+
+    def build() -> dict[str, Tensor]:
+        return {"reduced": _leading(unit, dim)}
+
+    return cached_tensors("reduced", str(dim), features, build)["reduced"]
+
+
+def _leading(unit: Tensor, dim: int) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         basis = torch.svd_lowrank(unit, q=min(dim + OVERSAMPLING, *unit.shape))[2][:, :dim]

@@ -1,4 +1,4 @@
-"""Graphs that are kept on disk under the hash of what they were made from, so none can be stale."""
+"""What was made from features, kept on disk under the hash of what it was made from: none can be stale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.files import save_tensors
 
-VERSION = 1  # raise it when the algorithm behind a cached graph changes
+VERSION = 1  # raise it when an algorithm behind cached tensors changes
 
 
 def cache_dir() -> Path:

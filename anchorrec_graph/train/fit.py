@@ -115,7 +115,7 @@ def _fit_seed(
 ) -> dict[str, Any]:
     torch.manual_seed(seed)
     model = build_model(config.model, data)
-    result: dict[str, Any] = {"seed": seed, "parameters": sum(p.numel() for p in model.parameters())}
+    result: dict[str, Any] = {"seed": seed, "parameters": _num_parameters(model)}
     if result["parameters"]:
         trainer = Trainer(model, data, config.train, evaluator, seed)
         progress = trainer.run(folder, display or Silent())
@@ -129,6 +129,10 @@ def _fit_seed(
     result |= {"validation": validation.metrics, "test": test.metrics}
     folder.save_result(result, test.per_user)
     return result
+
+
+def _num_parameters(model: Recommender) -> int:
+    return sum(p.numel() for p in model.parameters())
 
 
 def _load_best(model: Recommender, folder: SeedFolder) -> None:
@@ -166,7 +170,7 @@ def load_run(folder: str | Path, seed: int | None = None) -> Run:
     data = run.config.dataset.load()
     run.check_data(data.manifest)
     model = build_model(run.config.model, data)
-    if any(True for _ in model.parameters()):
+    if _num_parameters(model):
         _load_best(model, run.seed(seed))
     model.eval()
     return Run(Path(folder), run.config, data, model, seed)
