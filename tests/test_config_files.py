@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from short_config import SHORT, load
 
-from anchorrec_graph.config import load_config
+from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.strict_yaml import dump_yaml, parse_yaml
+from anchorrec_graph.tune.space import Space
 
-FILES = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
+CONFIGS = Path(__file__).parents[1] / "configs"
+SPACES = sorted(CONFIGS.rglob("search.yaml"))
+FILES = sorted(set(CONFIGS.rglob("*.yaml")) - set(SPACES))
 
 
 @pytest.mark.parametrize(
@@ -71,3 +74,12 @@ def test_configurations_load_and_are_complete(path: Path) -> None:
     assert config.model.name == path.parent.name
     assert text.startswith("# ")
     assert parse_yaml(text, str(path)) == config.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.parent.name)
+def test_search_spaces_fit_the_model_and_every_configuration_beside_them(path: Path) -> None:
+    space = Space.load(path)
+    space.check(Config.model_validate({"dataset": "planted", "model": path.parent.name}))
+    for file in FILES:
+        if file.parent == path.parent:
+            space.check(load_config(file))

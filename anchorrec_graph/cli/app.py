@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from anchorrec_graph.cli import demo, doctor, evaluate, graph, recommend, train
+from anchorrec_graph.cli import compare, demo, doctor, evaluate, graph, recommend, train, tune
 from anchorrec_graph.cli.options import one_line
 from anchorrec_graph.errors import AnchorRecError, ConfigError
 from anchorrec_graph.train.environment import version
@@ -56,7 +56,16 @@ def options(
         raise typer.Exit
 
 
-for _verb in (train.train, evaluate.evaluate, recommend.recommend, graph.graph, doctor.doctor, demo.demo):
+for _verb in (
+    train.train,
+    tune.tune,
+    evaluate.evaluate,
+    compare.compare,
+    recommend.recommend,
+    graph.graph,
+    doctor.doctor,
+    demo.demo,
+):
     app.command()(_verb)
 
 

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.knn import unit_rows
+from anchorrec_graph.settings import unknown_name
 
+FUSED = "fused"
+FUSED_DIM = 256  # of each modality in a built fused feature, where no other is asked for
 OVERSAMPLING = 16
 
 
@@ -51,6 +55,19 @@ def fuse_features(features: Mapping[str, Tensor], dim: int) -> Tensor:
     Shapes: each [n, D_m] -> [n, sum of reduced dims].
     """
     return torch.cat([_centred(rows, dim) for rows in features.values()], dim=1)
+
+
+def add_fused(features: dict[str, Tensor], name: str, dim: int | None = None) -> dict[str, Tensor]:
+    """The features with one that joins the others: the modality `name`, built from them if it is missing.
+
+    Raises:
+        ConfigError: there is no modality `name`, and it is not "fused", the name of a built one.
+    """
+    if name in features:
+        return features
+    if name != FUSED:
+        raise ConfigError("model.fused: " + unknown_name("modality", name, [*features, FUSED]))
+    return {**features, FUSED: fuse_features(features, dim or FUSED_DIM)}
 
 
 def _centred(features: Tensor, dim: int) -> Tensor:

@@ -35,6 +35,21 @@ def user_from_item_relation(edge_index: Tensor, num_users: int, num_items: int) 
     return Relation(user, item, weight, (num_users, num_items))
 
 
+def interaction_relation(edge_index: Tensor, num_users: int, num_items: int) -> Relation:
+    """R itself, from items to users: the sum over a user's items."""
+    user, item = edge_index
+    return Relation(user, item, torch.ones(user.numel()), (num_users, num_items))
+
+
+def random_walk_relation(edge_index: Tensor, num_users: int, num_items: int) -> Relation:
+    """D^-1 (A + I), the mean over a node's neighbours and itself, with A as in `bipartite_relation`."""
+    num_nodes = num_users + num_items
+    user, item, node = edge_index[0], edge_index[1] + num_users, torch.arange(num_nodes)
+    row, column = torch.cat([user, item, node]), torch.cat([item, user, node])
+    weight = torch.bincount(row).float().reciprocal()[row]
+    return Relation(row, column, weight, (num_nodes, num_nodes))
+
+
 def train_graph(data: HeteroData) -> tuple[Tensor, int, int]:
     """(edge_index [2, E], number of users, number of items) of the training interactions."""
     return data[INTERACTS].edge_index, int(data["user"].num_nodes), int(data["item"].num_nodes)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch_geometric import EdgeIndex
 
 
@@ -16,6 +18,8 @@ class Relation(nn.Module):
     row-sorted `torch_geometric.EdgeIndex` with its transpose cached, so that
     forward and backward are each one CSR product. Buffers are not part of the
     state dict: an operator is derived from data, not learned.
+
+    Weights that require a gradient get one: backward then also gathers E rows of x and of the result.
 
     Args:
         row, column: int64 [E], destination and source of each edge.
@@ -43,7 +47,12 @@ class Relation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with warnings.catch_warnings():  # PyTorch announces that its CSR tensors are in beta, once
             warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
-            product: Tensor = self.edges.matmul(x, input_value=self.weight.to(x.dtype))
+            weight = self.weight.to(x.dtype)
+            product: Tensor = self.edges.matmul(x, input_value=weight.detach())
+        if weight.requires_grad:
+            product = _WeightGradient.apply(  # type: ignore[no-untyped-call]
+                product, weight, x.detach(), *self._rows_and_columns()
+            )
         return product
 
     @property
@@ -72,3 +81,18 @@ class Relation(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.size[0]} x {self.size[1]}, edges={self.weight.numel()}"
+
+
+class _WeightGradient(torch.autograd.Function):
+    """A product [rows, d] unchanged; its backward also gives the gradient of the edges' weights [E]."""
+
+    @staticmethod
+    def forward(ctx: Any, product: Tensor, _weight: Tensor, x: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        ctx.save_for_backward(x, row, column)
+        return product.view_as(product)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        x, row, column = ctx.saved_tensors
+        return upstream, (upstream[row] * x[column]).sum(1), None, None, None

@@ -20,18 +20,33 @@ class RankingLossConfig(Settings, ABC):
     """Settings of a ranking loss, which are also the loss: it has no other state.
 
     `cosine` says that the loss scores items by direction only, so that a model
-    must score them in the same way when it serves (`EmbeddingModel.encode`).
+    must score them in the same way when it serves (`models.scoring.Scoring`).
     """
 
     name: str
     cosine: bool = False
 
     @abstractmethod
-    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
-        """Final embeddings user [U, d] and item [I, d], and a batch of B triples -> scalar."""
+    def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
+        """Final embeddings user [U, d] and item [I, d], and a batch of B triples -> scalar.
+
+        `prior` [I] is added to every user's logits of the items.
+        """
+
+    @property
+    def logit_scale(self) -> float:
+        """Logits per unit of score."""
+        return 1.0
 
 
 RANKING_LOSSES: Registry[type[RankingLossConfig]] = Registry("ranking loss")
+
+
+def score_gap(user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None) -> Tensor:
+    """By how much each triple's positive item scores above its negative one: [U, d], [I, d] -> [B]."""
+    users, positive, negative = batch
+    gap = (user[users] * (item[positive] - item[negative])).sum(1)
+    return gap if prior is None else gap + prior[positive] - prior[negative]
 
 
 def bpr(user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
@@ -48,8 +63,8 @@ class BPRConfig(RankingLossConfig):
     name: Literal["bpr"] = "bpr"
     cosine: Literal[False] = False
 
-    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
-        return bpr(user[batch.users], item[batch.positive_items], item[batch.negative_items])
+    def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
+        return -functional.logsigmoid(score_gap(user, item, batch, prior)).mean()
 
 
 class SoftmaxConfig(RankingLossConfig):
@@ -69,12 +84,19 @@ class SoftmaxConfig(RankingLossConfig):
     temperature: PositiveFloat = 0.2
     num_negatives: PositiveInt = 512
 
-    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
+    @property
+    def logit_scale(self) -> float:
+        return 1 / self.temperature
+
+    def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
         users = functional.normalize(user[batch.users], dim=1) / self.temperature
         positives = functional.normalize(item[batch.positive_items], dim=1)
         negatives = functional.normalize(item[batch.negative_items[: self.num_negatives]], dim=1)
         positive = (users * positives).sum(1)
         others = users @ negatives.T + math.log(len(item) / len(negatives))
+        if prior is not None:
+            positive = positive + prior[batch.positive_items]
+            others = others + prior[batch.negative_items[: self.num_negatives]]
         logits = torch.cat([positive.unsqueeze(1), others], dim=1)
         return (logits.logsumexp(1) - positive).mean()
 
@@ -86,9 +108,14 @@ class FullSoftmaxConfig(RankingLossConfig):
     cosine: Literal[True] = True
     temperature: PositiveFloat = 0.2
 
-    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
+    @property
+    def logit_scale(self) -> float:
+        return 1 / self.temperature
+
+    def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
         users = functional.normalize(user[batch.users], dim=1)
         logits = users @ functional.normalize(item, dim=1).T / self.temperature
+        logits = logits if prior is None else logits + prior
         return functional.cross_entropy(logits, batch.positive_items)
 
 

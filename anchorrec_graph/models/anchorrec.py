@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.encoders.fused import fuse_features, reduce_features
+from anchorrec_graph.encoders.fused import FUSED, add_fused, reduce_features
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph, user_from_item_relation
 from anchorrec_graph.graph.knn import KnnConfig, knn_relation
@@ -18,20 +18,28 @@ from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.losses.contrastive import info_nce
 from anchorrec_graph.losses.margin import cosine_margin
 from anchorrec_graph.losses.preservation import similarity_gap
-from anchorrec_graph.losses.ranking import RANKING_LOSSES, RankingLossConfig, SoftmaxConfig
+from anchorrec_graph.losses.ranking import RANKING_LOSSES, FullSoftmaxConfig, RankingLossConfig
 from anchorrec_graph.losses.regularization import squared_norm_penalty
-from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, to_cosine, xavier_table
+from anchorrec_graph.models.base import (
+    ID,
+    MODELS,
+    EmbeddingModelConfig,
+    Recommender,
+    item_features,
+    xavier_table,
+)
+from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.features import FeatureTable
+from anchorrec_graph.nn.history import History, HistoryConfig
+from anchorrec_graph.nn.item_weights import user_rows
 from anchorrec_graph.nn.projection import linear_head, mlp_head
 from anchorrec_graph.nn.view import ModalityView, ViewStart
 from anchorrec_graph.registry import registered
 from anchorrec_graph.settings import Settings, unknown_name
 from anchorrec_graph.typing import Batch, Embeddings, View
 
-ID, RECOVERED = "id", "recovered"  # views that are no modality
-FUSED = "fused"
-FUSED_DIM = 256  # of each modality in a built fused feature, where feature_dim is not set
+RECOVERED, HISTORY = "recovered", "history"  # views that are no modality
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "mlp": mlp_head,
     "linear": linear_head,
@@ -73,7 +81,7 @@ class PreserveConfig(Settings):
     modalities: dict[str, NonNegativeFloat] | None = None  # None: 1 for each
 
 
-class AnchorRecConfig(ModelConfig):
+class AnchorRecConfig(EmbeddingModelConfig):
     name: Literal["anchorrec"] = "anchorrec"
     backbone: Annotated[BackboneConfig, *registered(BACKBONES)] = LightGCNBackboneConfig()
     fused: str = FUSED  # the modality that joins the others; built from them if the data has none
@@ -83,13 +91,15 @@ class AnchorRecConfig(ModelConfig):
     num_knn_layers: NonNegativeInt = 1
     view_start: ViewStart = "feature+id"
     score_views: tuple[str, ...] | None = None  # modalities in the score beside id; None: all
-    loss: Annotated[RankingLossConfig, *registered(RANKING_LOSSES)] = SoftmaxConfig()
+    loss: Annotated[RankingLossConfig, *registered(RANKING_LOSSES)] = FullSoftmaxConfig()
+    popularity_weight: NonNegativeFloat = 0.6
     l2_weight: NonNegativeFloat = 0.0
     margin_weight: NonNegativeFloat = 0.0
     align: AlignConfig = AlignConfig()
     preserve: PreserveConfig = PreserveConfig()
     smooth_weight: NonNegativeFloat = 0.0
     recover_weight: NonNegativeFloat = 0.0
+    history: HistoryConfig = HistoryConfig()
     l2_batch_size: PositiveInt = 2048  # the divisor of l2, also in the last, smaller batch of an epoch
 
 
@@ -102,7 +112,8 @@ class AnchorRec(Recommender):
         F_u &= C_u + \sum_m u^m, \quad F_i = C_i + \sum_m q^m_i + \rho D(W_f(q^f_i)) \\
         s(u, i) &= \langle F_u, F_i \rangle
 
-    with the sums over `score_views`, the fused modality f and the anchor a (f, if not set).
+    with the sums over `score_views`, the fused modality f and the anchor a (f, if not set). Beside them
+    in the score stand the popularity prior of `Scoring` and the frozen `History` view.
     Loss over a batch of triples (u, p, n): ranking + l2 + margin + align + preserve + smooth, each
     term's formula in its own file of `losses/`:
 
@@ -116,9 +127,13 @@ class AnchorRec(Recommender):
 
     def __init__(self, config: AnchorRecConfig, data: HeteroData) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.scoring = config, Scoring(config, data)
         edge_index, self.num_users, num_items = train_graph(data)
-        features = native_features(config, data)
+        features = item_features(data, config.name, ID, RECOVERED, HISTORY)
+        self.history = (
+            History(config.history, user_rows(data, config.name), features) if config.history.weight else None
+        )
+        features = add_fused(features, config.fused, config.feature_dim)
         self.modalities = tuple(features)
         self.score_views = self.modalities if config.score_views is None else config.score_views
         self.anchor = config.fused if config.align.anchor is None else config.align.anchor
@@ -177,10 +192,7 @@ class AnchorRec(Recommender):
         recovered = self.recovered(item_views)
         if recovered is not None:
             views[RECOVERED] = View(None, recovered)
-        user = sum((view.user for view in views.values() if view.user is not None), torch.zeros(()))
-        item = sum((view.item for view in views.values()), torch.zeros(()))
-        embeddings = Embeddings(user, item, views)
-        return to_cosine(embeddings) if self.config.loss.cosine else embeddings
+        return self.scoring.embeddings(views, {} if self.history is None else {HISTORY: self.history()})
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
@@ -193,7 +205,7 @@ class AnchorRec(Recommender):
         if recovered is not None:
             item = item + recovered
 
-        terms = {"ranking": config.loss.loss(user, item, batch)}
+        terms = {"ranking": self.scoring.loss(user, item, batch)}
         triple = user[batch.users], item[batch.positive_items], item[batch.negative_items]
         if config.l2_weight:
             terms["l2"] = config.l2_weight * squared_norm_penalty(*triple, batch_size=config.l2_batch_size)
@@ -260,23 +272,6 @@ class AnchorRec(Recommender):
             raise ConfigError(
                 f"model.align.terms: '{self.anchor}' is the anchor and cannot be its own target"
             )
-
-
-def native_features(config: AnchorRecConfig, data: HeteroData) -> dict[str, Tensor]:
-    """Every modality's features [I, D_m]; the fused one is built from the others if the data has none."""
-    features = {m: data["item"][m] for m in data.modalities}
-    if not features:
-        raise ConfigError(
-            "anchorrec needs at least one modality, and the data set has none; try model lightgcn"
-        )
-    if config.fused not in features:
-        if config.fused != FUSED:
-            raise ConfigError("model.fused: " + unknown_name("modality", config.fused, [*features, FUSED]))
-        features[FUSED] = fuse_features(features, config.feature_dim or FUSED_DIM)
-    for name in features:
-        if name in (ID, RECOVERED) or hasattr(nn.ModuleDict(), name):
-            raise ConfigError(f"a modality is named '{name}', a name that anchorrec uses itself; rename it")
-    return features
 
 
 def align_terms(config: AnchorRecConfig, anchor: str, modalities: tuple[str, ...]) -> tuple[AlignTerm, ...]:

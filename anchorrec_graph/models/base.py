@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.registry import Registry
-from anchorrec_graph.settings import Settings
-from anchorrec_graph.typing import Batch, Embeddings, View
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
+from anchorrec_graph.registry import Registry, registered
+from anchorrec_graph.settings import Settings, unknown_name
+from anchorrec_graph.typing import Batch, Embeddings
+
+ID, POPULARITY = "id", "popularity"  # views that are no modality, of several models
 
 
 class ModelConfig(Settings):
     """Settings of a model. Subclasses give `name` a literal default and register it."""
 
     name: str
+
+
+class EmbeddingModelConfig(ModelConfig):
+    """Settings that every model with learned embeddings has; any ranking loss fits any of them."""
+
     embedding_dim: PositiveInt = 64
+    loss: Annotated[RankingLossConfig, *registered(RANKING_LOSSES)] = BPRConfig()
+    popularity_weight: NonNegativeFloat = 0.0  # of log(1 + number of training users) in the logits
 
 
 class Recommender(nn.Module, ABC):
@@ -58,16 +71,39 @@ def xavier_table(num_rows: int, embedding_dim: int) -> nn.Embedding:
     return table
 
 
-def to_cosine(embeddings: Embeddings) -> Embeddings:
-    r"""Scale rows so that <user, item> is the cosine: :math:`F / \|F\|`, the views by the same factor.
+def item_features(data: HeteroData, model: str, *views: str) -> dict[str, Tensor]:
+    """The native features [I, D_m] of every modality of the data, in its order.
 
-    The views still sum to the final embeddings, so the score still decomposes exactly.
+    Args:
+        model: its name.
+        views: names that it has for views which are no modality.
+
+    Raises:
+        ConfigError: there is no modality, or one has a name that the model needs itself.
     """
-    tiny = torch.finfo(embeddings.item.dtype).tiny
-    by_user = 1 / embeddings.user.norm(dim=1, keepdim=True).clamp(min=tiny)
-    by_item = 1 / embeddings.item.norm(dim=1, keepdim=True).clamp(min=tiny)
-    views = {
-        name: View(None if view.user is None else view.user * by_user, view.item * by_item)
-        for name, view in embeddings.views.items()
-    }
-    return Embeddings(embeddings.user * by_user, embeddings.item * by_item, views)
+    if not data.modalities:
+        raise ConfigError(f"{model} needs a modality, and the data set has none; try model lightgcn")
+    for name in data.modalities:
+        if name in (POPULARITY, *views) or hasattr(nn.ModuleDict(), name):
+            raise ConfigError(f"a modality is named '{name}', a name that {model} uses itself; rename it")
+    return {modality: data["item"][modality] for modality in data.modalities}
+
+
+def modality_shares(
+    setting: str, shares: Mapping[str, float] | None, modalities: Iterable[str]
+) -> dict[str, float]:
+    """The shares above 0 in `model.<setting>`, or for None equal ones that add up to 1.
+
+    Raises:
+        ConfigError: a name that the data does not have, or no share above 0.
+    """
+    modalities = list(modalities)
+    if shares is None:
+        return dict.fromkeys(modalities, 1 / len(modalities))
+    for name in shares:
+        if name not in modalities:
+            raise ConfigError(f"model.{setting}: " + unknown_name("modality", name, modalities))
+    used = {name: share for name, share in shares.items() if share > 0}
+    if not used:
+        raise ConfigError(f"model.{setting}: give a share above 0 to one of {', '.join(modalities)}")
+    return used

@@ -10,18 +10,17 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph
-from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
 from anchorrec_graph.losses.regularization import norm_penalty
-from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, to_cosine, xavier_table
+from anchorrec_graph.models.base import MODELS, EmbeddingModelConfig, Recommender, xavier_table
+from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.registry import registered
 from anchorrec_graph.typing import Batch, Embeddings, View
 
 
-class LightGCNConfig(ModelConfig):
+class LightGCNConfig(EmbeddingModelConfig):
     name: Literal["lightgcn"] = "lightgcn"
     backbone: Annotated[BackboneConfig, *registered(BACKBONES)] = LightGCNBackboneConfig()
-    loss: Annotated[RankingLossConfig, *registered(RANKING_LOSSES)] = BPRConfig()
     l2_weight: NonNegativeFloat = 1e-4
 
 
@@ -35,7 +34,7 @@ class LightGCN(Recommender):
 
     def __init__(self, config: LightGCNConfig, data: HeteroData) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.scoring = config, Scoring(config, data)
         edge_index, self.num_users, num_items = train_graph(data)
         self.graph = bipartite_relation(edge_index, self.num_users, num_items)
         self.user = xavier_table(self.num_users, config.embedding_dim)
@@ -49,12 +48,11 @@ class LightGCN(Recommender):
 
     def encode(self) -> Embeddings:
         user, item = self.propagate()
-        embeddings = Embeddings(user, item, {"id": View(user, item)})
-        return to_cosine(embeddings) if self.config.loss.cosine else embeddings
+        return self.scoring.embeddings({"id": View(user, item)})
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         ego = self.user(batch.users), self.item(batch.positive_items), self.item(batch.negative_items)
         return {
-            "ranking": self.config.loss.loss(*self.propagate(), batch),
+            "ranking": self.scoring.loss(*self.propagate(), batch),
             "l2": self.config.l2_weight * norm_penalty(*ego),
         }

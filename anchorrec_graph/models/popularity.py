@@ -15,7 +15,6 @@ from anchorrec_graph.typing import Batch, Embeddings, View
 
 class PopularityConfig(ModelConfig):
     name: Literal["popularity"] = "popularity"
-    embedding_dim: Literal[1] = 1
 
 
 @MODELS.register(PopularityConfig)

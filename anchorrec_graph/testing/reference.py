@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -21,12 +21,8 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.config import describe
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import DataError
-from anchorrec_graph.graph.knn import KnnConfig
-from anchorrec_graph.losses.ranking import BPRConfig
-from anchorrec_graph.models.anchorrec import AlignConfig, AlignTerm, AnchorRecConfig, PreserveConfig
 from anchorrec_graph.models.base import ModelConfig, Recommender, build_model
-from anchorrec_graph.models.lightgcn import LightGCNConfig
-from anchorrec_graph.nn.backbone import LightGCNBackboneConfig
+from anchorrec_graph.testing.golden import REFERENCES, Reference
 from anchorrec_graph.typing import Batch
 
 MODALITIES = ("image", "text", "fused")
@@ -34,13 +30,6 @@ LOSS_TOLERANCE = 1e-5  # relative
 GRADIENT_TOLERANCE = 1e-4  # |difference| <= 1e-4 |gradient| + 1e-7, Euclidean norms
 GRADIENT_FLOOR = 1e-7
 SCORE_TOLERANCE = 1e-4  # absolute
-
-
-class Reference(NamedTuple):
-    """How one public implementation maps onto ours."""
-
-    config: Callable[[Mapping[str, Any]], ModelConfig]
-    parameters: Mapping[str, str]  # public name -> our name
 
 
 class Report(NamedTuple):
@@ -55,85 +44,6 @@ class Report(NamedTuple):
     passed: bool
 
 
-def anchorrec_config(public: Mapping[str, Any]) -> AnchorRecConfig:
-    """The `released` settings (models.md 1.2) with the public hyper-parameters."""
-    return AnchorRecConfig(
-        embedding_dim=public["embedding_size"],
-        backbone=LightGCNBackboneConfig(num_layers=public["n_ui_layers"]),
-        feature_dim=None,
-        trainable_features=True,
-        knn=KnnConfig(k=public["knn_k"], include_self=True, drop_negative=False),
-        num_knn_layers=public["n_layers"],
-        view_start="gate",
-        score_views=("fused", "text"),
-        loss=BPRConfig(),
-        l2_weight=public["lambda_weight"],
-        l2_batch_size=public["train_batch_size"],
-        margin_weight=public["ui_cosine_loss_weight"] if public["ui_cosine_loss"] else 0.0,
-        align=AlignConfig(
-            weight=public["aal_loss"],
-            temperature=public["tau_weight"],
-            source="feature",
-            terms=(
-                AlignTerm(targets={"id": 1.0}),
-                AlignTerm(targets={"image": 0.25, "text": 0.75}, detach_anchor=True),
-            ),
-        ),
-        preserve=PreserveConfig(
-            weight=public["amp_loss"], modalities={"fused": 1.0, "text": 0.03, "image": 0.01}
-        ),
-        smooth_weight=0.1,
-        recover_weight=public["recover_lambda"],
-    )
-
-
-def lightgcn_config(public: Mapping[str, Any]) -> LightGCNConfig:
-    return LightGCNConfig(
-        embedding_dim=public["embedding_size"],
-        backbone=LightGCNBackboneConfig(num_layers=public["n_layers"]),
-        l2_weight=public["reg_weight"],
-    )
-
-
-def _layers(public: str, ours: str, *numbers: str) -> dict[str, str]:
-    """Weight and bias of a layer, or of the numbered layers of a stack."""
-    ends = [f".{n}{kind}" for n in numbers for kind in (".weight", ".bias")] or [".weight", ".bias"]
-    return {public + end: ours + end for end in ends}
-
-
-def _gate(public: str, ours: str) -> dict[str, str]:
-    return {f"{public}.0.{kind}": f"{ours}.{kind}" for kind in ("weight", "bias")}
-
-
-REFERENCES: dict[str, Reference] = {
-    "anchorrec": Reference(
-        anchorrec_config,
-        {
-            "user_embedding.weight": "user.weight",
-            "item_id_embedding.weight": "item.weight",
-            **_layers("W_id_i", "heads.id", "0", "2"),
-            **_layers("W_mm_i", "heads.fused", "0", "2"),
-            **_layers("W_v", "heads.image", "0", "2"),
-            **_layers("W_t", "heads.text", "0", "2"),
-            **_layers("D_mm2id", "decoder", "0", "2"),
-            "mm_embedding.weight": "features.fused.rows",
-            "v_embedding.weight": "features.image.rows",
-            "t_embedding.weight": "features.text.rows",
-            **_layers("mm_trs", "views.fused.project"),
-            **_layers("v_trs", "views.image.project"),
-            **_layers("t_trs", "views.text.project"),
-            **_gate("gate_mm", "views.fused.gate"),
-            **_gate("gate_v", "views.image.gate"),
-            **_gate("gate_t", "views.text.gate"),
-        },
-    ),
-    "lightgcn": Reference(
-        lightgcn_config,
-        {"embedding_dict.user_emb": "user.weight", "embedding_dict.item_emb": "item.weight"},
-    ),
-}
-
-
 def check_file(path: Path) -> Report:
     """Load one golden file and compare loss, every gradient and the scores.
 
@@ -144,8 +54,9 @@ def check_file(path: Path) -> Report:
     arrays = _read(path)
     name = _model_of(path, arrays)
     reference = REFERENCES[name]
-    model = build_model(_config(path, arrays, reference), _data(arrays))
+    model = build_model(_config(path, arrays, reference), _data(arrays, reference.modalities))
     _set_parameters(model, arrays, reference.parameters)
+    reference.prepare(model, arrays)
 
     batch = Batch(*(torch.from_numpy(arrays[k]) for k in Batch._fields))
     loss = torch.stack([term.double() for term in model.loss_terms(batch).values()]).sum()
@@ -202,10 +113,10 @@ def _keys(parameters: Iterable[str]) -> set[str]:
     return inputs | {"config", "loss", "scores"} | {f"gradient/{name}" for name in parameters}
 
 
-def _data(arrays: Mapping[str, np.ndarray[Any, Any]]) -> HeteroData:
+def _data(arrays: Mapping[str, np.ndarray[Any, Any]], modalities: tuple[str, ...]) -> HeteroData:
     data = HeteroData()
     data["user"].num_nodes, data["item"].num_nodes = arrays["scores"].shape
-    data.modalities = MODALITIES
+    data.modalities = modalities
     for modality in data.modalities:
         data["item"][modality] = torch.from_numpy(arrays[f"{modality}_features"])
     data[INTERACTS].edge_index = torch.from_numpy(arrays["interactions"].T.copy())

@@ -37,7 +37,9 @@ def forecast(config: Config, data: HeteroData) -> dict[str, int]:
     num_items = int(data["item"].num_nodes)
     step = 0
     if weights:
-        table = (int(data["user"].num_nodes) + num_items) * config.model.embedding_dim * 4
+        with torch.no_grad():
+            user, item, _ = model.encode()
+        table = _size([user, item])
         step = int(SAVED * _saved(Trainer(model, data, config.train, Evaluator(config.evaluate, data), 0)))
         step += TABLES * table
     work = max(step, 2 * config.evaluate.block_size * num_items * 4) + WEIGHTS * weights

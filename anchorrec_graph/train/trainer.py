@@ -71,15 +71,21 @@ class Trainer:
 
     def _train(self, folder: SeedFolder, display: Display) -> None:
         history = History(folder.history, self.progress.epoch, self.config.tensorboard)
-        with history, deterministic():
-            while self.progress.epoch < self.config.epochs and not self._out_of_patience():
-                record = self._epoch()
+        with history:
+            for record in self.epochs():
                 history.write(record)
                 shown = {k: v for k, v in record["validation"].items() if k == self.config.metric}
                 display.epoch(record["epoch"], record["loss"], shown, self.progress.best_value)
                 if self.progress.epoch % self.config.checkpoint_every == 0:
                     self._save(folder)
         self._save(folder)
+
+    def epochs(self) -> Iterator[dict[str, Any]]:
+        """Train until the last epoch or until patience is spent; the history record of each epoch."""
+        while self.progress.epoch < self.config.epochs and not self._out_of_patience():
+            with deterministic():
+                record = self._epoch()
+            yield record
 
     def _epoch(self) -> dict[str, Any]:
         """Train one epoch, evaluate if it is due, and return the history record."""

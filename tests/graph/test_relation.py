@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.nn import LGConv
 
-from anchorrec_graph.graph.bipartite import bipartite_relation, user_from_item_relation
+from anchorrec_graph.graph.bipartite import (
+    bipartite_relation,
+    random_walk_relation,
+    user_from_item_relation,
+)
 from anchorrec_graph.graph.normalize import inverse_sqrt, symmetric_weight
 from anchorrec_graph.graph.relation import Relation
 
@@ -44,6 +48,28 @@ def test_gradcheck(size: tuple[int, int]) -> None:
     assert torch.autograd.gradcheck(relation, values(size[1], 2).requires_grad_())
 
 
+@pytest.mark.parametrize("size", [(5, 5), (3, 6), (6, 3)])
+def test_gradcheck_of_weights(size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    row, column = (torch.randint(n, (9,), generator=generator) for n in size)
+
+    def product(weight: Tensor, x: Tensor) -> Tensor:
+        relation = Relation(row, column, weight, size)
+        y = relation(x)
+        return relation(y) if size[0] == size[1] else y
+
+    assert torch.autograd.gradcheck(
+        product, (values(9).requires_grad_(), values(size[1], 2).requires_grad_())
+    )
+
+
+def test_the_gradient_of_weights_changes_no_value() -> None:
+    relation, _ = random_relation((5, 6), 20)
+    before = relation(values(6, 3))
+    relation.weight.requires_grad_()
+    assert torch.equal(relation(values(6, 3)), before)
+
+
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 15), st.integers(0, 9))
 def test_product_equals_the_loop(num_rows: int, num_columns: int, num_edges: int, seed: int) -> None:
     relation, _ = random_relation((num_rows, num_columns), num_edges, seed)
@@ -70,6 +96,16 @@ def test_user_from_item_is_the_upper_right_block() -> None:
     pairs = torch.tensor([[0, 0, 1, 3, 3], [0, 2, 2, 1, 0]])
     whole, block = bipartite_relation(pairs, 4, 3), user_from_item_relation(pairs, 4, 3)
     torch.testing.assert_close(block(torch.eye(3)), whole(torch.eye(7))[:4, 4:])
+
+
+def test_random_walk_is_the_mean_over_neighbours_and_the_node_itself() -> None:
+    pairs = torch.tensor([[0, 0, 1, 3, 3], [0, 2, 2, 1, 0]])  # user 2 has no interaction
+    dense = torch.eye(7)
+    for user, item in pairs.T.tolist():
+        dense[user, 4 + item] = dense[4 + item, user] = 1
+    found = random_walk_relation(pairs, 4, 3)(torch.eye(7))
+    torch.testing.assert_close(found, dense / dense.sum(1, keepdim=True))
+    assert found[2].tolist() == [0, 0, 1, 0, 0, 0, 0]
 
 
 def test_direction_is_from_column_to_row() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anchorrec_graph.models import MODELS
 from anchorrec_graph.models.anchorrec import AlignTerm, AnchorRec, align_terms
-from anchorrec_graph.testing.reference import anchorrec_config
+from anchorrec_graph.testing.golden.anchorrec import anchorrec_config
 from anchorrec_graph.typing import Batch
 
 PUBLIC = json.loads(

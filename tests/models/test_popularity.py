@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import pytest
 import torch
-from pydantic import ValidationError
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.models import build_model
@@ -26,8 +24,3 @@ def test_nothing_is_learnt() -> None:
     one = torch.zeros(1, dtype=torch.int64)
     assert model.loss_terms(Batch(one, one, one)) == {}
     assert not list(model.parameters())
-
-
-def test_its_embeddings_have_one_dimension() -> None:
-    with pytest.raises(ValidationError):
-        PopularityConfig(embedding_dim=2)

@@ -19,7 +19,7 @@ from anchorrec_graph.testing.reference import (
 )
 
 FOLDER = Path(__file__).parents[1] / "data" / "reference"
-FILES = {name: FOLDER / f"{name}.npz" for name in ("anchorrec", "lightgcn")}
+FILES = {path.stem: path for path in sorted(FOLDER.glob("*.npz"))}
 
 
 def changed(folder: Path, name: str, key: str, change: float) -> Path:

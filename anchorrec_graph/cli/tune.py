@@ -1,0 +1,98 @@
+"""anchorrec tune"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anchorrec_graph.cli.options import (
+    AsJson,
+    Overrides,
+    Quiet,
+    interruptible,
+    one_line,
+    print_json,
+    print_table,
+)
+from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.tune import search
+from anchorrec_graph.tune.report import Report, write_report
+from anchorrec_graph.tune.search import TuneResult
+from anchorrec_graph.tune.space import Space, setting_of
+
+
+def tune(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Settings as YAML; the first trial.")],
+    trials: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Trials of the study in the end, by all processes.")
+    ] = 30,
+    space: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What to tune; default search.yaml beside CONFIG.")
+    ] = None,
+    storage: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="SQLite; default runs/tune/<model>-<dataset>.sqlite."),
+    ] = None,
+    override: Overrides = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The best settings; default <storage>-best.yaml."),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for better settings on validation.
+
+    Test is never read. The same command goes on after a crash or kill, and may run in several processes.
+    """
+    settings = load_config(config, override or ())
+    dimensions = Space.load(space or config.with_name("search.yaml"))
+    if storage is None:
+        storage = Path("runs/tune") / f"{settings.model.name}-{settings.dataset.name}.sqlite"
+    with interruptible():
+        data = settings.dataset.load()
+        found = search.tune(settings, data, dimensions, trials, storage, (lambda _: None) if quiet else _show)
+    report, rows = write_report(found, storage, out), _rows(found, settings, dimensions)
+    if as_json:
+        print_json(_summary(found, report, rows))
+        return
+    title = f"{found.study}: validation {found.metric} {found.best_value:.4f} in trial {found.best_trial}"
+    if found.start_value is not None:
+        title += f", {found.start_value:.4f} before"
+    cells = [[key, cell[0], json.dumps(cell[1]), json.dumps(cell[2])] for key, cell in rows.items()]
+    print_table(title, ["setting", "importance", "before", "best"], cells)
+    for path in report:
+        if path is not None:
+            print(f"written: {path}")
+
+
+def _show(line: str) -> None:
+    print(one_line(line), file=sys.stderr, flush=True)
+
+
+def _summary(found: TuneResult, report: Report, rows: dict[str, list[object]]) -> dict[str, object]:
+    files = {name: None if path is None else str(path) for name, path in report._asdict().items()}
+    return {
+        "study": found.study,
+        "metric": found.metric,
+        "value": found.best_value,
+        "trial": found.best_trial,
+        "start_value": found.start_value,
+        "trials": dict(found.trials["state"].value_counts().iter_rows()),
+        "settings": {key: best for key, (_, _, best) in rows.items()},
+        "importance": found.importance,
+        "files": files,
+    }
+
+
+def _rows(found: TuneResult, config: Config, space: Space) -> dict[str, list[object]]:
+    """Importance, value before and best value by tuned key; the most important first."""
+    keys = sorted(space.dimensions, key=lambda key: -found.importance.get(key, 0.0))
+    return {
+        key: [found.importance.get(key), setting_of(config, key), setting_of(found.best_config, key)]
+        for key in keys
+    }

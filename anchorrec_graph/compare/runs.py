@@ -1,0 +1,111 @@
+"""The runs of a comparison: one for each label and seed, each in a folder of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+from pydantic import ValidationError
+
+from anchorrec_graph.compare.costs import Cost, read_cost
+from anchorrec_graph.compare.labels import Entry
+from anchorrec_graph.config import Config, describe
+from anchorrec_graph.errors import ConfigError, RunError
+from anchorrec_graph.train.run import RunFolder
+from anchorrec_graph.train.seed import read_object
+from anchorrec_graph.train.settings import TrainConfig
+
+
+class Job(NamedTuple):
+    """A run to be made; `config.train.seeds` is the one seed."""
+
+    label: str
+    seed: int
+    config: Config
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        return f"{self.label}, seed {self.seed}"
+
+
+class Result(NamedTuple):
+    """One seed of a row, or one file of another program."""
+
+    name: str  # the seed, or the file
+    test: dict[str, float]
+    per_user: pl.DataFrame  # see `RankingResult.per_user`
+    cost: Cost = Cost()
+    origin: dict[str, Any] = {}  # noqa: RUF012  run folder, hash of the settings, commit, best epoch
+
+
+def make_jobs(entries: Sequence[Entry], seeds: Sequence[int], out: Path) -> list[Job]:
+    """Every label with the first seed, then with the second, ...: folder `<out>/runs/<label>-<hash>`.
+
+    The hash is that of the settings with the seed, so changed settings are another run.
+
+    Raises:
+        ConfigError: no seeds, a seed twice or out of range, or two labels that share a folder.
+    """
+    try:
+        TrainConfig(seeds=tuple(seeds))
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from error
+    jobs: dict[Path, Job] = {}
+    for seed in seeds:
+        for label, config, _ in entries:
+            train = config.train.model_copy(update={"seeds": (seed,)})
+            settings = config.model_copy(update={"train": train})
+            name = re.sub(r"[^\w.-]+", "-", label)
+            folder = out / "runs" / f"{name}-{settings.hash}"
+            if folder in jobs:
+                raise ConfigError(
+                    f"'{jobs[folder].label}' and '{label}' have the same settings and nearly the same name; "
+                    "leave one out"
+                )
+            jobs[folder] = Job(label, seed, settings, folder)
+    return list(jobs.values())
+
+
+def is_finished(job: Job, manifest: dict[str, Any]) -> bool:
+    """Whether the job's run is complete.
+
+    Raises:
+        RunError: its files are damaged, or it was made from other data than `manifest` describes.
+    """
+    if not (job.folder / "config.yaml").exists():
+        return False
+    run = RunFolder.open(job.folder)
+    run.check_data(manifest)
+    return run.seed(job.seed).load_result() is not None
+
+
+def read_result(job: Job) -> Result:
+    """What a finished job left.
+
+    Raises:
+        RunError: it is not finished, or a file is damaged.
+    """
+    run = RunFolder.open(job.folder)
+    seed = run.seed(job.seed)
+    result = seed.load_result()
+    if result is None:
+        raise RunError(f"{seed.path}: not finished; run the comparison again")
+    try:
+        per_user = pl.read_parquet(seed.per_user)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{seed.per_user}: cannot be read ({error}); delete {job.folder}") from error
+    origin = {
+        "run": str(job.folder),
+        "config_hash": job.config.hash,
+        "data_hash": run.data_hash,
+        "commit": read_object(job.folder / "environment.json").get("commit"),
+        "best_epoch": result.get("best_epoch"),
+        "epochs": result.get("epochs"),
+        "validation": result["validation"],
+    }
+    cost = read_cost(job.folder, seed, result)
+    return Result(str(job.seed), result["test"], per_user, cost, origin)

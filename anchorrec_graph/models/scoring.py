@@ -1,0 +1,93 @@
+"""`Scoring`: how a model with learned embeddings scores, and the ranking loss on those scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.graph.bipartite import train_graph
+from anchorrec_graph.models.base import POPULARITY, EmbeddingModelConfig
+from anchorrec_graph.typing import Batch, Embeddings, View
+
+
+class Scoring(nn.Module):
+    r"""Scores :math:`s(u, i) = \langle F_u, F_i \rangle + w \tau \log(1 + n_i)`, trained by `config.loss`.
+
+    n_i is the item's number of training users, w the setting `popularity_weight`, and :math:`\tau` the
+    temperature of the loss (1 for BPR). A softmax that scores by direction has no other place for
+    popularity; with w it is a prior, so that embeddings need not learn it (logit adjustment, Menon et
+    al., ICLR 2021, in the direction of the data). It is a view of its own, `popularity`.
+    """
+
+    prior: Tensor | None  # [I] w log(1 + n_i), less its mean
+
+    def __init__(self, config: EmbeddingModelConfig, data: HeteroData) -> None:
+        super().__init__()
+        self.ranking = config.loss
+        prior = None
+        if config.popularity_weight:
+            edge_index, _, num_items = train_graph(data)
+            log_users = torch.bincount(edge_index[1], minlength=num_items).log1p()
+            prior = config.popularity_weight * (log_users - log_users.mean())
+        self.register_buffer("prior", prior, persistent=False)
+
+    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
+        """The ranking loss of final embeddings user [U, d] and item [I, d] on a batch."""
+        return self.ranking.loss(user, item, batch, self.prior)
+
+    def embeddings(self, views: Mapping[str, View], fixed: Mapping[str, View] | None = None) -> Embeddings:
+        """The sum of the learned `views`, scaled as the loss scores, beside the `fixed` ones and the prior.
+
+        Fixed views [n, r] have columns of their own and give logits, to which they add unscaled.
+        """
+        learned = sum_views(views)
+        if self.ranking.cosine:
+            learned = to_cosine(learned)
+        fixed = dict(fixed or {})
+        if self.prior is not None:
+            fixed[POPULARITY] = View(self.prior.new_ones(len(learned.user), 1), self.prior.unsqueeze(1))
+        for name, view in fixed.items():
+            scaled = View(view.user, view.item / self.ranking.logit_scale)
+            learned = beside(learned, name, scaled)
+        return learned
+
+
+def sum_views(views: Mapping[str, View]) -> Embeddings:
+    """Final embeddings as the sum of their views."""
+    user = sum((view.user for view in views.values() if view.user is not None), torch.zeros(()))
+    item = sum((view.item for view in views.values()), torch.zeros(()))
+    return Embeddings(user, item, views)
+
+
+def to_cosine(embeddings: Embeddings) -> Embeddings:
+    r"""Scale rows so that <user, item> is the cosine: :math:`F / \|F\|`, the views by the same factor.
+
+    The views still sum to the final embeddings, so the score still decomposes exactly.
+    """
+    tiny = torch.finfo(embeddings.item.dtype).tiny
+    by_user = 1 / embeddings.user.norm(dim=1, keepdim=True).clamp(min=tiny)
+    by_item = 1 / embeddings.item.norm(dim=1, keepdim=True).clamp(min=tiny)
+    views = {
+        name: View(None if view.user is None else view.user * by_user, view.item * by_item)
+        for name, view in embeddings.views.items()
+    }
+    return Embeddings(embeddings.user * by_user, embeddings.item * by_item, views)
+
+
+def beside(embeddings: Embeddings, name: str, view: View) -> Embeddings:
+    """One more view, in columns of its own, so that its scores add: [n, d] and [n, r] -> [n, d + r]."""
+    before, added = embeddings.item.shape[1], view.item.shape[1]
+
+    def pad(table: Tensor | None, left: int, right: int) -> Tensor | None:
+        return None if table is None else functional.pad(table, (left, right))
+
+    views = {
+        other: View(pad(old.user, 0, added), functional.pad(old.item, (0, added)))
+        for other, old in embeddings.views.items()
+    }
+    views[name] = View(pad(view.user, before, 0), functional.pad(view.item, (before, 0)))
+    return sum_views(views)

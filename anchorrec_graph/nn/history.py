@@ -1,0 +1,82 @@
+"""The history view: what closed-form item weights make of a user's training items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from anchorrec_graph.graph.cache import cached_tensors
+from anchorrec_graph.graph.knn import unit_rows
+from anchorrec_graph.nn.item_weights import common_users, zero_diagonal_regression
+from anchorrec_graph.settings import Settings
+from anchorrec_graph.typing import View
+
+OVERSAMPLING, ITERATIONS = 16, 4  # of the randomised SVD
+
+
+class HistoryConfig(Settings):
+    """How closed-form item weights enter the score. Chosen on validation, see benchmarks/README.md."""
+
+    weight: NonNegativeFloat = 30.0  # of the view in the logits; 0: no such view
+    dim: PositiveInt = 256  # columns kept of the users' scores
+    regularization: PositiveFloat = 200.0
+    feature_weight: NonNegativeFloat = 10.0  # of all modalities together, in equal shares
+
+
+class History(nn.Module):
+    r"""A frozen view of `dim` columns that scores items by the user's training items:
+
+    .. math::
+        H = D_u^{-1/2} X B \approx U_r \Sigma_r V_r^T, \quad
+        \text{user } U_r \Sigma_r, \quad \text{item } w V_r
+
+    B are the item weights of cEASE^R (Jeunen et al., RecSys 2020; `models/ease_features.py`), which reads
+    co-purchases and every modality's native similarities in one regression; D_u counts a user's items.
+    The leading singular directions of H are the best approximation of all its scores in r columns.
+
+    Nothing is learned by gradient, and the view is no part of the state dict. Memory while it is built
+    is O(U I + I^2), time O(I^3); the factors are kept on disk like item graphs.
+
+    Args:
+        rows: X [U, I] of `user_rows`.
+        features: native features [I, D_m] by modality.
+    """
+
+    user: Tensor
+    item: Tensor
+
+    def __init__(self, config: HistoryConfig, rows: Tensor, features: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        user, item = _factors(config, rows, features)
+        self.register_buffer("user", user, persistent=False)
+        self.register_buffer("item", config.weight * item, persistent=False)
+
+    def forward(self) -> View:
+        return View(self.user, self.item)
+
+
+def _factors(config: HistoryConfig, rows: Tensor, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    unit = [unit_rows(x)[0] for x in features.values()]
+
+    def build() -> dict[str, Tensor]:
+        gram = common_users(rows)
+        for x in unit:
+            gram.add_(x @ x.T, alpha=config.feature_weight / len(unit))
+        weights = zero_diagonal_regression(gram, config.regularization).float()
+        return _leading(rows @ weights / rows.sum(1, keepdim=True).clamp(min=1).sqrt(), config.dim)
+
+    source = torch.cat([rows.T, *unit], dim=1)
+    settings = config.model_dump_json(exclude={"weight"}) + f"|{[len(rows), *(x.shape[1] for x in unit)]}"
+    factors = cached_tensors("history", settings, source, build)
+    return factors["user"], factors["item"]
+
+
+def _leading(scores: Tensor, dim: int) -> dict[str, Tensor]:
+    """U_r Sigma_r and V_r of `scores`, by randomised subspace iteration from a fixed seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        u, s, v = torch.svd_lowrank(scores, q=min(dim + OVERSAMPLING, *scores.shape), niter=ITERATIONS)
+    return {"user": (u * s)[:, :dim].contiguous(), "item": v[:, :dim].contiguous()}

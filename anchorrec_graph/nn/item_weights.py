@@ -1,0 +1,61 @@
+"""What models with a weight per pair of items share: users' rows, counts, a regression between items."""
+
+from __future__ import annotations
+
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph.bipartite import train_graph
+
+MAX_ITEMS = 50_000  # 10 GB for one float32 matrix of item pairs
+
+
+def user_rows(data: HeteroData, model: str) -> Tensor:
+    """X [U, I] float32: 1 where the user interacted with the item in training, else 0.
+
+    Raises:
+        ConfigError: there are more than `MAX_ITEMS` items.
+    """
+    (user, item), num_users, num_items = train_graph(data)
+    if num_items > MAX_ITEMS:
+        raise ConfigError(
+            f"{model} needs dense matrices of {num_users} x {num_items} and {num_items} x {num_items} "
+            f"numbers, and takes at most {MAX_ITEMS} items; take another model, such as lightgcn"
+        )
+    rows = torch.zeros(num_users, num_items)
+    rows[user, item] = 1
+    return rows
+
+
+def common_users(rows: Tensor) -> Tensor:
+    """X^T X [I, I] float64 of `user_rows`: users that two items share, on the diagonal each item's own."""
+    sparse = csr_array(rows.numpy())
+    return torch.from_numpy((sparse.T @ sparse).toarray()).double()
+
+
+def zero_diagonal_regression(gram: Tensor, regularization: float) -> Tensor:
+    r"""The weights B [I, I] that predict every item from all others: ridge regression without itself.
+
+    .. math::
+        \min_B \|A - A B\|_F^2 + \lambda \|B\|_F^2 \;\text{ s.t. } \mathrm{diag}(B) = 0, \quad G = A^T A \\
+        B = I - P\, \mathrm{diag}(P)^{-1}, \quad P = (G + \lambda I)^{-1}
+
+    (Steck 2019), by Cholesky. Column j predicts item j.
+
+    Args:
+        gram: G, float64 [I, I].
+        regularization: lambda > 0.
+
+    Raises:
+        ConfigError: lambda is so small that G + lambda I has no Cholesky factor.
+    """
+    ridge = gram.clone()
+    ridge.diagonal().add_(regularization)
+    factor, failed = torch.linalg.cholesky_ex(ridge)
+    if failed:
+        raise ConfigError(f"model.regularization {regularization} is lost beside the item counts; raise it")
+    inverse = torch.cholesky_inverse(factor)
+    return (-inverse / inverse.diagonal()).fill_diagonal_(0)

@@ -1,0 +1,154 @@
+"""Optuna studies in an SQLite file that several processes share."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anchorrec_graph.data.manifest import json_hash
+from anchorrec_graph.errors import ConfigError, RunError
+from anchorrec_graph.files import locked
+from anchorrec_graph.tune.trial import ITSELF
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
+
+HEARTBEAT, GRACE = 10, 120  # seconds between two signs of life, and without one until a trial counts as dead
+BUSY = 60.0  # seconds to wait for another process's write
+POLL = 0.5  # seconds between two looks at trials of other processes
+STARTUP, WARMUP = 5, 10  # complete trials, and epochs, before a trial may be cut short
+
+
+@contextmanager
+def opened(storage: Path, name: str) -> Iterator[Study]:
+    """The study of that name in the file, made if missing. Optuna's own messages are switched off.
+
+    Raises:
+        ConfigError: Optuna is not installed.
+        RunError: the file is no storage of this Optuna.
+    """
+    try:
+        import optuna
+        from optuna.exceptions import ExperimentalWarning
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError as error:
+        raise ConfigError("tuning needs Optuna: pip install 'anchorrec_graph[tune]'") from error
+    storage.parent.mkdir(parents=True, exist_ok=True)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    with warnings.catch_warnings(), ExitStack() as stack:
+        stack.callback(optuna.logging.set_verbosity, verbosity)
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of signs of life
+        try:
+            with waiting_for(lock_file(storage)):  # two processes cannot both make the tables
+                database = optuna.storages.RDBStorage(
+                    f"sqlite:///{storage.resolve()}",
+                    engine_kwargs={"connect_args": {"timeout": BUSY}},
+                    heartbeat_interval=HEARTBEAT,
+                    grace_period=GRACE,
+                )
+                stack.callback(database.engine.dispose)
+                stack.callback(database.remove_session)
+                study = optuna.create_study(
+                    storage=database,
+                    study_name=name,
+                    direction="maximize",
+                    load_if_exists=True,
+                    pruner=optuna.pruners.MedianPruner(STARTUP, WARMUP),
+                )
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{storage}: no storage of this Optuna ({reason}); name another file") from error
+        yield study
+
+
+def fill(
+    study: Study,
+    storage: Path,
+    trials: int,
+    itself: dict[str, Any],
+    objective: Callable[[Trial], float],
+    done: Callable[[Study, FrozenTrial], None],
+    waits: Callable[[int], None],
+) -> None:
+    """Run trials until `trials` of the study are complete or pruned, whoever ran them.
+
+    Failed trials, and those of a process that gives no sign of life, do not count. A trial is counted
+    and begun under a lock, so that processes on one machine never run one too many.
+
+    Args:
+        itself: the parameters of the configuration as it stands, which is always the first trial.
+        done: called after each trial of this process.
+        waits: called once when only trials of other processes are left, with the seconds until a dead one
+            is given up.
+    """
+    waiting = False
+    while True:
+        with ExitStack() as claim:
+            claim.enter_context(waiting_for(lock_file(storage)))
+            left = _left(study, trials)
+            if left is None:
+                return
+            if left:
+                _enqueue(study, itself)
+                study.optimize(_begin(study, claim, objective), n_trials=1, callbacks=[done])
+                continue
+        if not waiting:
+            waits(GRACE)
+            waiting = True
+        time.sleep(POLL)
+
+
+def _left(study: Study, trials: int) -> int | None:
+    """How many trials are to be begun; None if all have ended."""
+    from optuna.storages import fail_stale_trials
+    from optuna.trial import TrialState
+
+    fail_stale_trials(study)
+    states = Counter(trial.state for trial in study.get_trials(deepcopy=False))
+    left = trials - states[TrialState.COMPLETE] - states[TrialState.PRUNED]
+    return None if left <= 0 else max(left - states[TrialState.RUNNING], 0)
+
+
+def _enqueue(study: Study, itself: dict[str, Any]) -> None:
+    """Put the configuration itself first, unless it has a trial that did not fail."""
+    known = [trial for trial in study.get_trials(deepcopy=False) if ITSELF in trial.user_attrs]
+    if all(trial.state.name == "FAIL" for trial in known):
+        study.enqueue_trial(itself, user_attrs={ITSELF: True})
+
+
+def _begin(study: Study, claim: ExitStack, objective: Callable[[Trial], float]) -> Callable[[Trial], float]:
+    """The objective, which first gives up the claim: from now on the trial is counted as running."""
+    from optuna.samplers import TPESampler
+
+    def begun(trial: Trial) -> float:
+        claim.close()
+        # a trial draws the same, whichever process runs it, and no two trials or studies draw in step
+        seed = int(json_hash([study.study_name, trial.number])[:8], 16)
+        study.sampler = TPESampler(seed=seed)
+        return objective(trial)
+
+    return begun
+
+
+def lock_file(storage: Path) -> Path:
+    return storage.with_name(f".{storage.name}.lock")
+
+
+@contextmanager
+def waiting_for(lock: Path) -> Iterator[None]:
+    """Hold a lock file, after other processes that hold it."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(lock))
+                break
+            except BlockingIOError:
+                time.sleep(0.02)
+        yield
