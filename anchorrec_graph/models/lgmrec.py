@@ -116,9 +116,9 @@ class LGMRec(Recommender):
         self.user = xavier_table(self.num_users, dim)
         self.item = xavier_table(num_items, dim)
         self.backbone = build_backbone(config.backbone, dim)
-        self.project = nn.ParameterDict({m: _xavier(x.shape[1], dim) for m, x in features.items()})
-        self.hyperedges = nn.ParameterDict(
-            {m: _xavier(x.shape[1], config.num_hyperedges) for m, x in features.items()}
+        self.project = nn.ModuleDict({m: _linear_map(x.shape[1], dim) for m, x in features.items()})
+        self.hyperedges = nn.ModuleDict(
+            {m: _linear_map(x.shape[1], config.num_hyperedges) for m, x in features.items()}
         )
 
     def propagate(self, drawn: bool) -> Encoded:
@@ -126,7 +126,11 @@ class LGMRec(Recommender):
         content = self.backbone(torch.cat([self.user.weight, self.item.weight]), self.user_item)
         local, hyper = {}, {}
         for modality, table in self.features.items():
-            item = table() @ torch.cat([self.project[modality], self.hyperedges[modality]], dim=1)
+            maps: list[Tensor] = [
+                *self.project[modality].parameters(),
+                *self.hyperedges[modality].parameters(),
+            ]
+            item = table() @ torch.cat(maps).T  # both at once: the features are read once
             user = self.interactions(item)
             dim = self.config.embedding_dim
             nodes = torch.cat([user[:, :dim] / self.degree, item[:, :dim]])
@@ -197,5 +201,7 @@ class LGMRec(Recommender):
         return torch.stack(values).mean()
 
 
-def _xavier(num_rows: int, num_columns: int) -> nn.Parameter:
-    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_rows, num_columns)))
+def _linear_map(input_dim: int, output_dim: int) -> nn.Linear:
+    linear = nn.Linear(input_dim, output_dim, bias=False)
+    nn.init.xavier_uniform_(linear.weight)
+    return linear

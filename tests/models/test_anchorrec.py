@@ -6,12 +6,12 @@ import naive
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny_anchorrec import batches, built, small
+from tiny_anchorrec import batches, built, learned, small
 from torch.nn import functional
 
 from anchorrec_graph.encoders.fused import fuse_features
 from anchorrec_graph.errors import ConfigError
-from anchorrec_graph.losses.ranking import BPRConfig
+from anchorrec_graph.losses.ranking import BPRConfig, FullSoftmaxConfig
 from anchorrec_graph.models import MODELS
 from anchorrec_graph.models.anchorrec import (
     AlignConfig,
@@ -19,6 +19,9 @@ from anchorrec_graph.models.anchorrec import (
     AnchorRec,
     PreserveConfig,
 )
+from anchorrec_graph.models.base import item_features
+from anchorrec_graph.nn.history import History, HistoryConfig
+from anchorrec_graph.nn.item_weights import user_rows
 from anchorrec_graph.testing import check_model, tiny_data
 from anchorrec_graph.typing import Batch
 
@@ -31,7 +34,7 @@ def test_any_names_and_number_of_modalities(modalities: tuple[str, ...]) -> None
     model = built(config, modalities)
     with_fused = modalities if "fused" in modalities else (*modalities, "fused")
     assert model.modalities == model.score_views == with_fused
-    assert set(model.encode().views) == {"id", *with_fused}
+    assert list(model.encode().views) == ["id", *with_fused, "history", "popularity"]
     assert set(model.heads) == {"id", *with_fused}
     assert set(model.loss_terms(batches(1)[0])) == {"ranking", "align", "preserve"}
     check_model(config, tiny_data(modalities=modalities))
@@ -66,7 +69,7 @@ def test_a_modality_without_variance_adds_nothing_to_the_fused_one() -> None:
 
 @pytest.mark.parametrize("score_views", [(), ("text",), ("fused", "image"), None])
 def test_score_views_are_those_in_the_score(score_views: tuple[str, ...] | None) -> None:
-    model = built(small(score_views=score_views, loss=BPRConfig()))
+    model = built(learned(score_views=score_views, loss=BPRConfig()))
     embeddings = model.encode()
     scoring = ("image", "text", "fused") if score_views is None else score_views
     assert set(embeddings.views) == {"id", *scoring}
@@ -77,18 +80,40 @@ def test_score_views_are_those_in_the_score(score_views: tuple[str, ...] | None)
     torch.testing.assert_close(embeddings.user, user)
 
 
-def test_the_loss_ranks_by_the_scores_that_are_served() -> None:
+@pytest.mark.parametrize("weight", [0.0, 0.8])
+def test_the_loss_ranks_by_the_scores_that_are_served(weight: float) -> None:
+    """All but the history view, which no loss reads."""
     batch = batches(1)[0]
-    for config in (small(), small(loss=BPRConfig(), recover_weight=0.3, score_views=("image",))):
-        model = built(config)
-        embeddings = model.encode()
-        served = config.loss.loss(embeddings.user, embeddings.item, batch)
-        torch.testing.assert_close(model.loss_terms(batch)["ranking"], served)
+    rows = torch.arange(len(batch.users))
+    for loss, others in (
+        (FullSoftmaxConfig(), {}),
+        (BPRConfig(), {"recover_weight": 0.3, "score_views": ("image",)}),
+    ):
+        model = built(learned(loss=loss, popularity_weight=weight, **others))
+        logits = model.encode().scores(batch.users) * loss.logit_scale
+        gaps = logits[rows, batch.positive_items] - logits[rows, batch.negative_items]
+        bpr = -functional.logsigmoid(gaps).mean()
+        softmax = functional.cross_entropy(logits, batch.positive_items)
+        torch.testing.assert_close(model.loss_terms(batch)["ranking"], softmax if loss.cosine else bpr)
+
+
+def test_the_history_view_adds_to_the_scores_and_to_no_loss_term() -> None:
+    batch, users = batches(1)[0], torch.arange(20)
+    history = HistoryConfig(weight=7, dim=5, regularization=3)
+    without, model = built(learned()), built(learned(history=history))
+    terms = model.loss_terms(batch)
+    assert {name: float(term.detach()) for name, term in terms.items()} == {
+        name: float(term.detach()) for name, term in without.loss_terms(batch).items()
+    }
+    assert set(model.state_dict()) == set(without.state_dict())
+    view = History(history, user_rows(tiny_data(), ""), item_features(tiny_data(), ""))()
+    added = view.user @ view.item.T / model.config.loss.logit_scale
+    torch.testing.assert_close(model.encode().scores(users), without.encode().scores(users) + added)
 
 
 def test_terms_equal_the_loops() -> None:
     preserve = PreserveConfig(weight=0.5, modalities={"image": 2, "fused": 1})
-    config = small(
+    config = learned(
         loss=BPRConfig(), l2_weight=0.1, l2_batch_size=30, margin_weight=0.2, smooth_weight=0.3,
         align=AlignConfig(weight=0.4), preserve=preserve,
     )  # fmt: skip
@@ -180,7 +205,7 @@ def test_a_detached_anchor_gets_no_gradient_from_its_term() -> None:
 
 
 def test_cosine_losses_serve_cosines_of_the_sum() -> None:
-    model = built(small())
+    model = built(learned())
     scores = model.encode().scores(torch.arange(20))
     id_user, id_item, views = model.propagate()
     total = sum(views.values())
@@ -221,7 +246,7 @@ def test_wrong_names_are_refused(settings: dict[str, Any], message: str) -> None
         built(small(**settings))
 
 
-@pytest.mark.parametrize("name", ["id", "recovered", "items", "type"])
+@pytest.mark.parametrize("name", ["id", "recovered", "history", "popularity", "items", "type"])
 def test_names_that_the_model_uses_are_no_modality(name: str) -> None:
     with pytest.raises(ConfigError, match=f"a modality is named '{name}'"):
         built(small(), ("image", name))
@@ -234,7 +259,7 @@ def test_no_modality_may_be_preserved() -> None:
 
 
 def test_data_without_modalities_is_refused() -> None:
-    with pytest.raises(ConfigError, match="at least one modality"):
+    with pytest.raises(ConfigError, match="anchorrec needs a modality"):
         built(small(), ())
 
 
@@ -246,6 +271,9 @@ def test_data_without_modalities_is_refused() -> None:
         {"align": {"terms": [{"targets": {}}]}},
         {"align": {"temperature": 0}},
         {"knn": {"k": 0}},
+        {"history": {"weight": -1}},
+        {"history": {"dim": 0}},
+        {"popularity_weight": -0.1},
         {"view_start": "gates"},
         {"l2_wieght": 1},
     ],

@@ -144,7 +144,7 @@ def test_conformance_of_variants(settings: dict[str, object]) -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ConfigError, match="bm3 needs at least one modality"):
+    with pytest.raises(ConfigError, match="bm3 needs a modality"):
         build_model(BM3Config(), tiny_data(modalities=()))
     with pytest.raises(ValueError, match="dropout"):
         MODELS.parse({"name": "bm3", "dropout": 1.0})

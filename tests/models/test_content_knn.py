@@ -74,7 +74,7 @@ def test_conformance(modalities: tuple[str, ...]) -> None:
 
 
 def test_modalities_that_do_not_fit() -> None:
-    with pytest.raises(ConfigError, match="content_knn needs at least one modality"):
+    with pytest.raises(ConfigError, match="content_knn needs a modality"):
         build_model(ContentKNNConfig(), tiny_data(modalities=()))
     with pytest.raises(ConfigError, match="a modality is named 'history', a name that content_knn uses"):
         build_model(ContentKNNConfig(), tiny_data(modalities=("history",)))

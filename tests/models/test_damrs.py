@@ -153,5 +153,5 @@ def test_names_that_the_model_uses_are_no_modality(name: str) -> None:
 
 
 def test_data_without_modalities_is_refused() -> None:
-    with pytest.raises(ConfigError, match="damrs needs at least one modality"):
+    with pytest.raises(ConfigError, match="damrs needs a modality"):
         built(tiny_data(modalities=()))

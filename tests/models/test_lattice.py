@@ -211,5 +211,5 @@ def test_conformance_with_frozen_features(modalities: tuple[str, ...]) -> None:
 def test_settings_and_data_that_do_not_fit() -> None:
     with pytest.raises(ValidationError, match="'binary' gives the learned graph no gradient; use 'cosine'"):
         LATTICEConfig(knn=KnnConfig(weight="binary"))
-    with pytest.raises(ConfigError, match="lattice needs at least one modality"):
+    with pytest.raises(ConfigError, match="lattice needs a modality"):
         build_model(LATTICEConfig(), tiny_data(modalities=()))

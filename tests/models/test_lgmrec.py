@@ -87,10 +87,10 @@ def twin(model: LGMRec, seed: int | None = None) -> tuple[Tensor, dict[str, Tens
     logits = {}
     for m in model.features:
         x = model.features[m]()
-        item = x @ model.project[m]
+        item = model.project[m](x)
         nodes = torch.cat([matrix @ item / matrix.sum(1, keepdim=True).clamp(min=1), item])
         final = final + unit(torch.linalg.matrix_power(adjacency, config.num_modality_layers) @ nodes)
-        item = x @ model.hyperedges[m]
+        item = model.hyperedges[m](x)
         logits[m] = torch.cat([matrix @ item, item])
     hyper = {}
     for m, membership in memberships(model, logits, seed).items():

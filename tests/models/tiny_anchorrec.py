@@ -10,6 +10,7 @@ from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.data.sampler import NegativeSampler
 from anchorrec_graph.models import build_model
 from anchorrec_graph.models.anchorrec import AnchorRec, AnchorRecConfig
+from anchorrec_graph.nn.history import HistoryConfig
 from anchorrec_graph.testing import tiny_data
 from anchorrec_graph.typing import Batch
 
@@ -25,6 +26,11 @@ def built(config: AnchorRecConfig, modalities: Names = ("image", "text"), seed: 
 
 def small(**settings: Any) -> AnchorRecConfig:
     return AnchorRecConfig(embedding_dim=8, **settings)
+
+
+def learned(**settings: Any) -> AnchorRecConfig:
+    """Without the parts of the score that are not learned: the popularity prior and the history view."""
+    return small(**{"popularity_weight": 0.0, "history": HistoryConfig(weight=0), **settings})
 
 
 def batches(count: int, size: int = 24) -> list[Batch]:

@@ -12,7 +12,6 @@ from anchorrec_graph.models import MODELS, build_model
 from anchorrec_graph.nn.item_weights import (
     MAX_ITEMS,
     common_users,
-    modality_shares,
     user_rows,
     zero_diagonal_regression,
 )
@@ -80,16 +79,3 @@ def test_too_many_items_are_refused_before_memory_is_taken(name: str) -> None:
     sizes = "20 x 50001 and 50001 x 50001 numbers, and takes at most 50000 items"
     with pytest.raises(ConfigError, match=f"{name} needs dense matrices of {sizes}"):
         build_model(MODELS.config_class(name)(), data)
-
-
-def test_shares() -> None:
-    names = ["image", "text"]
-    assert modality_shares(None, names) == {"image": 0.5, "text": 0.5}
-    assert modality_shares({"text": 3.0, "image": 0.0}, names) == {"text": 3.0}
-    with pytest.raises(ConfigError, match=r"model\.modalities: unknown modality 'txt'; did you mean 'text'"):
-        modality_shares({"txt": 1.0}, names)
-    for nothing in ({}, {"image": 0.0}):
-        with pytest.raises(
-            ConfigError, match=r"model\.modalities: give a share above 0 to one of image, text"
-        ):
-            modality_shares(nothing, names)

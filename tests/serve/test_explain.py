@@ -10,7 +10,7 @@ import torch
 from shop import random_embeddings
 from torch import Tensor
 
-from anchorrec_graph.models.base import to_cosine
+from anchorrec_graph.models.scoring import to_cosine
 from anchorrec_graph.serve.explain import view_parts
 from anchorrec_graph.typing import Embeddings
 
