@@ -4,7 +4,8 @@
 
 Trains every configs/<model>/DATASET.yaml and configs/<model>/DATASET-<variant>.yaml into
 .cache/compare/DATASET, where finished runs are kept, and writes compare-DATASET.md and .json into
-benchmarks/results. The others are tested against AnchorRec. With --data, data sets that have a folder
+benchmarks/results. The others are tested against AnchorRec. A second table says how much of each
+modality's native neighbourhoods the final item space keeps. With --data, data sets that have a folder
 are read from FOLDER/DATASET.
 """
 
@@ -12,13 +13,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from pathlib import Path
 
-from anchorrec_graph.compare import as_json, compare, markdown, read_entries, write_tables
+import torch
+
+from anchorrec_graph.compare import Comparison, as_json, compare, markdown, read_entries, write_tables
 from anchorrec_graph.config import load_config
+from anchorrec_graph.diagnose.structure import knn_overlap, neighbour_coherence
 from anchorrec_graph.errors import AnchorRecError, ConfigError
 from anchorrec_graph.files import replacing, save_json
+from anchorrec_graph.train.fit import load_run
 
 CONFIGS, RESULTS, RUNS = Path("configs"), Path("benchmarks/results"), Path(".cache/compare")
 
@@ -34,11 +40,39 @@ def publish(dataset: str, seeds: list[int], workers: int, data: Path | None) -> 
     out = RUNS / dataset
     comparison = compare(entries, seeds, out, workers=workers, reference=ours, report=_report)
     write_tables(comparison, out)
+    kept = structure(comparison)
+    text = f"{markdown(comparison)}\n{structure_table(kept)}"
     with replacing(RESULTS / f"compare-{dataset}.md") as temporary:
-        temporary.write_text(markdown(comparison), encoding="utf-8")
-    save_json(RESULTS / f"compare-{dataset}.json", as_json(comparison))
-    print(markdown(comparison))
+        temporary.write_text(text, encoding="utf-8")
+    save_json(RESULTS / f"compare-{dataset}.json", {**as_json(comparison), "structure": kept})
+    print(text)
     comparison.raise_failures()
+
+
+def structure(comparison: Comparison) -> dict[str, dict[str, list[float]]]:
+    """By label: kNN overlap (chance-corrected) and neighbour coherence with each modality, for each seed."""
+    kept: dict[str, dict[str, list[float]]] = {}
+    for row in comparison.rows:
+        values = kept.setdefault(row.label, {})
+        for result in row.results:
+            run = load_run(result.origin["run"])
+            with torch.no_grad():
+                item = run.model.encode().item
+            for modality in run.data.modalities:
+                native = run.data["item"][modality]
+                overlap, coherence = knn_overlap(item, native).corrected, neighbour_coherence(item, native)
+                values.setdefault(f"overlap {modality}", []).append(overlap)
+                values.setdefault(f"coherence {modality}", []).append(coherence)
+    return kept
+
+
+def structure_table(kept: dict[str, dict[str, list[float]]]) -> str:
+    names = list(next(iter(kept.values())))
+    lines = ["| model | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    for label, values in kept.items():
+        cells = [f"{statistics.fmean(values[n]):.3f} ± {statistics.pstdev(values[n]):.3f}" for n in names]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _report(line: str) -> None:

@@ -9,6 +9,7 @@ from short_config import SHORT, load, refusal
 
 from anchorrec_graph.config import load_config
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.models import MODELS
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path, text: str, expected: str)
             "dataset: unknown key 'num_user'; did you mean 'num_users'?",
         ),
         ("planted", "{name: lightgnc}", "model: unknown model 'lightgnc'; did you mean 'lightgcn'?"),
-        ("planted", "{name: 3}", "model: unknown model '3'; known: anchorrec, lightgcn, popularity"),
+        ("planted", "{name: 3}", f"model: unknown model '3'; known: {', '.join(sorted(MODELS))}"),
         ("planted", "{name: anchorrec, los: x}", "model: unknown key 'los'; did you mean 'loss'?"),
         (
             "{name: planted, split: {name: randm}}",

@@ -22,11 +22,13 @@ from anchorrec_graph.data import mmrec, movielens, planted
 from anchorrec_graph.data.base import DATASETS, INTERACTS, DatasetConfig
 from anchorrec_graph.data.raw import Interactions
 from anchorrec_graph.data.split import SPLITS, SplitConfig
-from anchorrec_graph.losses.ranking import RANKING_LOSSES, RankingLossConfig
+from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
 from anchorrec_graph.models import MODELS, Recommender
 from anchorrec_graph.models.anchorrec import AlignConfig, AlignTerm, AnchorRecConfig, PreserveConfig
+from anchorrec_graph.models.freedom import FREEDOMConfig
 from anchorrec_graph.models.lightgcn import LightGCNConfig
 from anchorrec_graph.nn.backbone import BACKBONES, Backbone, LightGCNBackboneConfig
+from anchorrec_graph.nn.history import HistoryConfig
 from anchorrec_graph.registry import Registry
 from anchorrec_graph.testing import check_backbone, check_model, tiny_data
 from anchorrec_graph.typing import Batch
@@ -64,6 +66,14 @@ VARIANTS = [
     AnchorRecConfig(align=AlignConfig(weight=0), preserve=PreserveConfig(weight=0)),
     AnchorRecConfig(feature_dim=None, trainable_features=True, num_knn_layers=0),
     AnchorRecConfig(feature_dim=3, num_knn_layers=2, fused="image"),
+    *(
+        model(popularity_weight=0.5, loss=RANKING_LOSSES.parse(name))
+        for model in (LightGCNConfig, FREEDOMConfig)
+        for name in sorted(RANKING_LOSSES)
+    ),
+    AnchorRecConfig(popularity_weight=0, history=HistoryConfig(weight=0)),
+    AnchorRecConfig(popularity_weight=0, loss=BPRConfig(), history=HistoryConfig(dim=3, feature_weight=0)),
+    AnchorRecConfig(popularity_weight=2, score_views=(), history=HistoryConfig(weight=0)),
     AnchorRecConfig(l2_weight=0.01, margin_weight=0.01, smooth_weight=0.1, recover_weight=0.1),
 ]
 # data sets that cannot be made from their defaults alone
@@ -106,6 +116,9 @@ def test_ranking_losses(name: str) -> None:
         assert float(config.loss(*changed, batch).detach()) < float(loss.detach())
     by_direction = torch.allclose(config.loss(3 * user, item / 2, batch), loss)
     assert by_direction == config.cosine  # the model serves as the loss scores
+    prior = torch.zeros(9).index_fill(0, batch.positive_items, 1.0)
+    assert float(config.loss(user, item, batch, prior).detach()) < float(loss.detach())
+    assert torch.allclose(config.loss(user, item, batch, prior + 5), config.loss(user, item, batch, prior))
 
 
 @pytest.mark.parametrize("name", sorted(SPLITS))

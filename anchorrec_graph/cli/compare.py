@@ -40,9 +40,10 @@ def compare(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train models with several seeds, and write one table with tests of significance.
+    """Train models with several seeds, and write one table.
 
-    Give the same command again to go on after a crash: what is finished is not trained again.
+    It has tests of significance. Give the same command again to go on after a crash: what is finished
+    is not trained again.
     """
     entries = read_entries(configs, override or ())
     with interruptible():

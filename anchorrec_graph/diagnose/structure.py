@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from anchorrec_graph.graph.knn import KnnConfig, knn_edges
+from anchorrec_graph.graph.knn import KnnConfig, knn_edges, unit_rows
 from anchorrec_graph.graph.topology import NeighbourOverlap, neighbour_overlap
 
 
@@ -19,3 +20,21 @@ def knn_overlap(space_a: Tensor, space_b: Tensor, k: int = 10) -> NeighbourOverl
     config = KnnConfig(k=k)
     edges_a, edges_b = (knn_edges(space, config).edge_index for space in (space_a, space_b))
     return neighbour_overlap(edges_a, edges_b, len(space_a))
+
+
+def neighbour_coherence(space: Tensor, native: Tensor, k: int = 10) -> float:
+    r"""How alike in their native features an item space's neighbours are:
+
+    .. math:: \operatorname{mean}_i \operatorname{mean}_{j \in N_k(i)} \cos(x_i, x_j)
+
+    N_k(i) are item i's k nearest other items by cosine in `space` [n, d], x the rows of `native` [n, D].
+    Items without a native feature or without a direction in `space` are left out, also as neighbours.
+    Range [-1, 1]; NaN if nothing is left.
+    """
+    unit, valid = unit_rows(native)
+    item, neighbour = knn_edges(space, KnnConfig(k=k, drop_negative=False)).edge_index
+    both = valid[item] & valid[neighbour]
+    item, neighbour = item[both], neighbour[both]
+    total = unit.new_zeros(len(unit)).index_add(0, item, (unit[item] * unit[neighbour]).sum(1))
+    count = torch.bincount(item, minlength=len(unit))
+    return float((total / count)[count > 0].mean())

@@ -31,11 +31,13 @@ class History(nn.Module):
 
     .. math::
         H = D_u^{-1/2} X B \approx U_r \Sigma_r V_r^T, \quad
-        \text{user } U_r \Sigma_r, \quad \text{item } w V_r
+        \text{user } c\, U_r, \quad \text{item } \tfrac{w}{c} V_r \Sigma_r
 
     B are the item weights of cEASE^R (Jeunen et al., RecSys 2020; `models/ease_features.py`), which reads
     co-purchases and every modality's native similarities in one regression; D_u counts a user's items.
-    The leading singular directions of H are the best approximation of all its scores in r columns.
+    The leading singular directions of H are the best approximation of all its scores in r columns. With
+    Sigma on the items, two items are as similar as the scores that they get. c makes a user's squared
+    length 1 on average, as the learned views have it under a cosine loss.
 
     Nothing is learned by gradient, and the view is no part of the state dict. Memory while it is built
     is O(U I + I^2), time O(I^3); the factors are kept on disk like item graphs.
@@ -75,8 +77,10 @@ def _factors(config: HistoryConfig, rows: Tensor, features: Mapping[str, Tensor]
 
 
 def _leading(scores: Tensor, dim: int) -> dict[str, Tensor]:
-    """U_r Sigma_r and V_r of `scores`, by randomised subspace iteration from a fixed seed."""
+    """c U_r and V_r Sigma_r / c of `scores`, by randomised subspace iteration from a fixed seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         u, s, v = torch.svd_lowrank(scores, q=min(dim + OVERSAMPLING, *scores.shape), niter=ITERATIONS)
-    return {"user": (u * s)[:, :dim].contiguous(), "item": v[:, :dim].contiguous()}
+    user, item = u[:, :dim], (v * s)[:, :dim]
+    scale = (len(user) / user.shape[1]) ** 0.5
+    return {"user": scale * user, "item": item / scale}

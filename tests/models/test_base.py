@@ -31,9 +31,8 @@ def test_names_of_other_models_views_are_free() -> None:
 
 
 def test_data_without_modalities() -> None:
-    with pytest.raises(
-        ConfigError, match="^some needs a modality, and the data set has none; try model lightgcn$"
-    ):
+    message = "some needs a modality, and the data set has none; try model lightgcn"
+    with pytest.raises(ConfigError, match=f"^{message}$"):
         item_features(tiny_data(modalities=()), "some")
 
 
