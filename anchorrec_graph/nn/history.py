@@ -15,6 +15,7 @@ from anchorrec_graph.settings import Settings
 from anchorrec_graph.typing import View
 
 OVERSAMPLING, ITERATIONS = 16, 4  # of the randomised SVD
+RANK_TOLERANCE = 1e-6
 
 
 class HistoryConfig(Settings):
@@ -71,7 +72,7 @@ def _factors(config: HistoryConfig, rows: Tensor, features: Mapping[str, Tensor]
         return _leading(rows @ weights / rows.sum(1, keepdim=True).clamp(min=1).sqrt(), config.dim)
 
     source = torch.cat([rows.T, *unit], dim=1)
-    settings = config.model_dump_json(exclude={"weight"}) + f"|{[len(rows), *(x.shape[1] for x in unit)]}"
+    settings = config.model_dump_json(exclude={"weight"}) + f"|{[x.shape[1] for x in unit]}"
     factors = cached_tensors("history", settings, source, build)
     return factors["user"], factors["item"]
 
@@ -81,6 +82,7 @@ def _leading(scores: Tensor, dim: int) -> dict[str, Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         u, s, v = torch.svd_lowrank(scores, q=min(dim + OVERSAMPLING, *scores.shape), niter=ITERATIONS)
-    user, item = u[:, :dim], (v * s)[:, :dim]
+    rank = max(1, min(dim, int((s > RANK_TOLERANCE * s[0]).sum())))  # further columns of U would be arbitrary
+    user, item = u[:, :rank], (v * s)[:, :rank]
     scale = (len(user) / user.shape[1]) ** 0.5
     return {"user": scale * user, "item": item / scale}

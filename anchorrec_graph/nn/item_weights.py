@@ -46,16 +46,15 @@ def zero_diagonal_regression(gram: Tensor, regularization: float) -> Tensor:
     (Steck 2019), by Cholesky. Column j predicts item j.
 
     Args:
-        gram: G, float64 [I, I].
+        gram: G, float64 [I, I]. It is overwritten, so that at most three such matrices exist at a time.
         regularization: lambda > 0.
 
     Raises:
         ConfigError: lambda is so small that G + lambda I has no Cholesky factor.
     """
-    ridge = gram.clone()
-    ridge.diagonal().add_(regularization)
-    factor, failed = torch.linalg.cholesky_ex(ridge)
+    gram.diagonal().add_(regularization)
+    factor, failed = torch.linalg.cholesky_ex(gram)
     if failed:
         raise ConfigError(f"model.regularization {regularization} is lost beside the item counts; raise it")
     inverse = torch.cholesky_inverse(factor)
-    return (-inverse / inverse.diagonal()).fill_diagonal_(0)
+    return inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0)

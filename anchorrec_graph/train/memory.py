@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.config import Config
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.models.base import Recommender, build_model
+from anchorrec_graph.nn.history import History
 from anchorrec_graph.train.trainer import Trainer
 
 # Fitted to the peak resident memory (VmHWM) of one-epoch trainings, each in a fresh process with one thread,
@@ -20,6 +21,7 @@ from anchorrec_graph.train.trainer import Trainer
 # Forecast / measured was 0.91 to 1.05, for 550 to 2100 MiB.
 LIBRARIES = 540 * 2**20  # bytes resident once torch, PyG, scipy and polars are imported and have read data
 PREPARED = 3  # copies of the widest feature matrix while item graphs and reduced features are made
+SQUARES = 4  # float64 matrices [I, I] while item weights are solved for
 WEIGHTS = 5  # values, gradients, Adam's two moments, and the best values so far
 SAVED = 2.3  # bytes at the peak of a step for each that the forward pass saves for the backward pass
 TABLES = 9  # embedding matrices [U + I, d] beside them
@@ -44,6 +46,7 @@ def forecast(config: Config, data: HeteroData) -> dict[str, int]:
         step += TABLES * table
     work = max(step, 2 * config.evaluate.block_size * num_items * 4) + WEIGHTS * weights
     preparation = PREPARED * max([_size([data["item"][m]]) for m in data.modalities], default=0)
+    closed_form = _closed_form(model, data)
     parts = {
         "libraries": LIBRARIES,
         "data": _size(value for store in data.stores for value in store.values() if torch.is_tensor(value)),
@@ -51,8 +54,9 @@ def forecast(config: Config, data: HeteroData) -> dict[str, int]:
         "weights, gradients, Adam": WEIGHTS * weights,
         "training step or evaluation": work - WEIGHTS * weights,
     }
-    if _reads_features(model, data) and preparation > fixed + work:
-        parts["more, while features are prepared"] = preparation - fixed - work
+    preparation = max(preparation if _reads_features(model, data) else 0, closed_form)
+    if preparation > fixed + work:
+        parts["more, while the model is built"] = preparation - fixed - work
     return parts | {"total": sum(parts.values())}
 
 
@@ -81,6 +85,14 @@ def _size(tensors: Iterable[Tensor]) -> int:
     return sum(
         int(t.numel() * t.element_size() * (EDGE_INDEX if isinstance(t, EdgeIndex) else 1)) for t in tensors
     )
+
+
+def _closed_form(model: Recommender, data: HeteroData) -> int:
+    """Bytes at the peak of solving for item weights, where the model does: float64 [I, I], and X [U, I]."""
+    num_users, num_items = int(data["user"].num_nodes), int(data["item"].num_nodes)
+    solves = any(isinstance(module, History) for module in model.modules())
+    solves |= any(tuple(buffer.shape) == (num_items, num_items) for buffer in model.buffers())
+    return int(SQUARES * 8 * num_items**2 + 4 * num_users * num_items) if solves else 0
 
 
 def _reads_features(model: Recommender, data: HeteroData) -> bool:
