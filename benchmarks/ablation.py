@@ -24,16 +24,18 @@ import torch
 
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.diagnose.structure import knn_overlap
-from anchorrec_graph.errors import AnchorRecError
+from anchorrec_graph.errors import AnchorRecError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import replacing, save_json
 from anchorrec_graph.models.base import build_model
 from anchorrec_graph.train.environment import environment
+from anchorrec_graph.train.history import read_history
 from anchorrec_graph.train.trainer import Trainer
 from anchorrec_graph.tune.trial import without_test
 
 RESULTS, CACHE = Path("benchmarks/results"), Path(".cache/ablation")
 METRICS = ("Recall@20", "NDCG@20")
+NO_HISTORY = "model.history.weight=0"  # its share of the score hangs on the loss's temperature
 
 
 class Variant(NamedTuple):
@@ -66,8 +68,11 @@ def _leave_out() -> Iterator[Variant]:
     parts = {
         "align": ["model.align.weight=0"], "preserve": ["model.preserve.weight=0"],
         "align and preserve": ["model.align.weight=0", "model.preserve.weight=0"],
-        "history view": ["model.history.weight=0"], "popularity prior": ["model.popularity_weight=0"],
-        "history and popularity": ["model.history.weight=0", "model.popularity_weight=0"],
+        "history view": [NO_HISTORY], "popularity prior": ["model.popularity_weight=0"],
+        "history and popularity": [NO_HISTORY, "model.popularity_weight=0"],
+        "modality views, align and preserve: LightGCN with history and prior": [
+            "model.score_views=[]", "model.align.weight=0", "model.preserve.weight=0"
+        ],
     }  # fmt: skip
     yield from (Variant("without", name, tuple(overrides)) for name, overrides in parts.items())
     for term in ("smooth_weight=0.1", "margin_weight=0.01", "l2_weight=0.001"):
@@ -110,11 +115,12 @@ def _graphs() -> Iterator[Variant]:
 
 
 def _losses() -> Iterator[Variant]:
-    yield Variant("loss", "bpr", ("model.loss=bpr",))
-    yield Variant("loss", "softmax, 512 negatives", ("model.loss={name: softmax}",))
+    """All without the history view, like the row that leaves it out."""
+    yield Variant("loss", "bpr", ("model.loss=bpr", NO_HISTORY))
+    yield Variant("loss", "softmax, 512 negatives", ("model.loss={name: softmax}", NO_HISTORY))
     for temperature in (0.1, 0.15, 0.2, 0.3):
         loss = f"model.loss={{name: full_softmax, temperature: {temperature}}}"
-        yield Variant("loss", f"full softmax, temperature {temperature}", (loss,))
+        yield Variant("loss", f"full softmax, temperature {temperature}", (loss, NO_HISTORY))
     for dim in (32, 128):
         yield Variant("loss", f"embedding_dim {dim}", (f"model.embedding_dim={dim}",))
 
@@ -124,13 +130,11 @@ def _repairs(modalities: tuple[str, ...]) -> Iterator[Variant]:
     terms = [{"targets": {m: 1.0}} for m in ("id", *modalities)]
     repairs = {
         "as released": [],
-        "every view aligned, with gradient": [
-            f"model.align.terms={json.dumps(terms)}", "model.align.source=view"
-        ],
+        "every view aligned, with gradient": [f"model.align.terms={json.dumps(terms)}"],
         "every view in the score": [f"model.score_views={json.dumps(['fused', *modalities])}"],
         "frozen features": ["model.trainable_features=false"],
-        "unit features, reduced": ["model.trainable_features=false", "model.feature_dim=256"],
-        "no negative or self edges": ["model.knn.include_self=false", "model.knn.drop_negative=true"],
+        "unit features, reduced": ["model.feature_dim=256"],
+        "no item its own neighbour": ["model.knn.include_self=false"],
         "views start from features": ["model.view_start=feature+id"],
         "full softmax": ["model.loss=full_softmax"],
         "history view": ["model.history.weight=3"],
@@ -175,24 +179,29 @@ def run(dataset: str, seeds: list[int], jobs: int, data: Path | None) -> dict[st
     cache.parent.mkdir(parents=True, exist_ok=True)
     known: dict[str, dict[str, float]] = {}
     if cache.exists():
-        for line in cache.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            known[entry["key"]] = entry["result"]
+        known = {entry["key"]: entry["result"] for entry in read_history(cache)}
+    commit = environment()["commit"]
     loaded = settings(dataset, Variant("", ""), 0, data).dataset.load()
     rows, wanted = variants(loaded.modalities), {}
     for seed in seeds:
         for variant in rows:
             config = settings(dataset, variant, seed, data)
-            wanted[variant.key, seed] = (f"{config.hash}|{loaded.manifest['hash']}", config)
+            wanted[variant.key, seed] = (f"{config.hash}|{loaded.manifest['hash']}|{commit}", config)
     missing = {key: config for key, config in wanted.values() if key not in known}
     context = multiprocessing.get_context("spawn")
+    failures = []
     with ProcessPoolExecutor(jobs, mp_context=context) as pool, cache.open("a", encoding="utf-8") as file:
         waiting = {pool.submit(measure, config): key for key, config in missing.items()}
         for number, future in enumerate(as_completed(waiting), 1):
+            if error := future.exception():
+                failures.append(f"{missing[waiting[future]].model}: {error}")
+                continue
             known[waiting[future]] = future.result()
             file.write(json.dumps({"key": waiting[future], "result": future.result()}) + "\n")
             file.flush()
             print(f"[{number}/{len(waiting)}] {future.result()}", file=sys.stderr, flush=True)
+    if failures:
+        raise TrainingError("; ".join(failures))
     return {v.key: [known[wanted[v.key, seed][0]] for seed in seeds] for v in rows}
 
 

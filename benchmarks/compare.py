@@ -1,12 +1,14 @@
 """All models on a data set, with tests of significance: the published comparison.
 
-    python benchmarks/compare.py DATASET... [--seeds 0,1,2,3,4] [--jobs 2] [--data FOLDER]
+    python benchmarks/compare.py DATASET... [--variants] [--seeds 0,1,2,3,4] [--jobs 2] [--data FOLDER]
+        [--publish]
 
-Trains every configs/<model>/DATASET.yaml and configs/<model>/DATASET-<variant>.yaml into
-.cache/compare/DATASET, where finished runs are kept, and writes compare-DATASET.md and .json into
-benchmarks/results. The others are tested against AnchorRec. A second table says how much of each
-modality's native neighbourhoods the final item space keeps. With --data, data sets that have a folder
-are read from FOLDER/DATASET.
+Trains every configs/<model>/DATASET.yaml, DATASET-released.yaml (AnchorRec as released) and
+DATASET-history.yaml (LightGCN with AnchorRec's history view and prior), with --variants every
+DATASET-<variant>.yaml, into .cache/compare/DATASET, where finished runs are kept and the tables are
+written. The others are tested against AnchorRec. A second table says how much of each modality's native
+neighbourhoods the item space keeps. With --data, data sets that have a folder are read from
+FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json.
 """
 
 from __future__ import annotations
@@ -24,55 +26,79 @@ from anchorrec_graph.config import load_config
 from anchorrec_graph.diagnose.structure import knn_overlap, neighbour_coherence
 from anchorrec_graph.errors import AnchorRecError, ConfigError
 from anchorrec_graph.files import replacing, save_json
+from anchorrec_graph.models.base import HISTORY, POPULARITY
 from anchorrec_graph.train.fit import load_run
 
 CONFIGS, RESULTS, RUNS = Path("configs"), Path("benchmarks/results"), Path(".cache/compare")
 
 
-def publish(dataset: str, seeds: list[int], workers: int, data: Path | None) -> None:
-    paths = sorted([*CONFIGS.glob(f"*/{dataset}.yaml"), *CONFIGS.glob(f"*/{dataset}-*.yaml")])
-    if not paths:
-        raise ConfigError(f"{CONFIGS}/*/{dataset}.yaml: no such file; run this in the checkout")
-    has_folder = "folder" in type(load_config(paths[0]).dataset).model_fields
-    folder = [f"dataset.folder={json.dumps(str(data / dataset))}"] if data and has_folder else []
+def publish(dataset: str, args: argparse.Namespace) -> None:
+    ours = CONFIGS / "anchorrec" / f"{dataset}.yaml"
+    patterns = [f"*/{dataset}.yaml", f"*/{dataset}-released.yaml", f"*/{dataset}-history.yaml"]
+    patterns += [f"*/{dataset}-*.yaml"] if args.variants else []
+    paths = sorted({path for pattern in patterns for path in CONFIGS.glob(pattern)})
+    if ours not in paths:
+        raise ConfigError(f"{ours}: no such file; run this in the checkout")
+    has_folder = "folder" in type(load_config(ours).dataset).model_fields
+    folder = [f"dataset.folder={json.dumps(str(args.data / dataset))}"] if args.data and has_folder else []
     entries = read_entries([str(path) for path in paths], folder)
-    ours = next((e.label for e in entries if e.path == CONFIGS / "anchorrec" / f"{dataset}.yaml"), None)
+    reference = next(entry.label for entry in entries if entry.path == ours)
     out = RUNS / dataset
-    comparison = compare(entries, seeds, out, workers=workers, reference=ours, report=_report)
+    comparison = compare(entries, args.seeds, out, workers=args.jobs, reference=reference, report=_report)
     write_tables(comparison, out)
     kept = structure(comparison)
     text = f"{markdown(comparison)}\n{structure_table(kept)}"
-    with replacing(RESULTS / f"compare-{dataset}.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    save_json(RESULTS / f"compare-{dataset}.json", {**as_json(comparison), "structure": kept})
     print(text)
+    if args.publish:
+        with replacing(RESULTS / f"compare-{dataset}.md") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        save_json(RESULTS / f"compare-{dataset}.json", {**as_json(comparison), "structure": kept})
     comparison.raise_failures()
 
 
 def structure(comparison: Comparison) -> dict[str, dict[str, list[float]]]:
-    """By label: kNN overlap (chance-corrected) and neighbour coherence with each modality, for each seed."""
+    """By label: how the item space keeps each modality's neighbourhoods, for each seed.
+
+    Chance-corrected kNN(10) overlap and coherence of the learned views, and the overlap of all columns,
+    those of history and popularity included.
+    """
     kept: dict[str, dict[str, list[float]]] = {}
     for row in comparison.rows:
         values = kept.setdefault(row.label, {})
         for result in row.results:
             run = load_run(result.origin["run"])
             with torch.no_grad():
-                item = run.model.encode().item
+                _, item, views = run.model.encode()
+            learned = [view.item for name, view in views.items() if name not in (HISTORY, POPULARITY)]
+            own = torch.stack(learned).sum(0) if learned else item
             for modality in run.data.modalities:
                 native = run.data["item"][modality]
-                overlap, coherence = knn_overlap(item, native).corrected, neighbour_coherence(item, native)
-                values.setdefault(f"overlap {modality}", []).append(overlap)
-                values.setdefault(f"coherence {modality}", []).append(coherence)
+                for name, value in (
+                    (f"{modality} overlap", knn_overlap(own, native).corrected),
+                    (f"{modality} coherence", neighbour_coherence(own, native)),
+                    (f"{modality} overlap, all columns", knn_overlap(item, native).corrected),
+                ):
+                    values.setdefault(name, []).append(value)
     return kept
 
 
 def structure_table(kept: dict[str, dict[str, list[float]]]) -> str:
     names = list(next(iter(kept.values())))
-    lines = ["| model | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    if not names:
+        return ""
+    lines = [
+        "Structure of the item space (see `structure` in benchmarks/compare.py), mean ± sd over seeds:",
+        "",
+    ]
+    lines += ["| model | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for label, values in kept.items():
-        cells = [f"{statistics.fmean(values[n]):.3f} ± {statistics.pstdev(values[n]):.3f}" for n in names]
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+        lines.append(f"| {label} | " + " | ".join(_mean_sd(values[name]) for name in names) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _mean_sd(values: list[float]) -> str:
+    mean = f"{statistics.fmean(values):.3f}"
+    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean
 
 
 def _report(line: str) -> None:
@@ -84,15 +110,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("datasets", nargs="+", metavar="DATASET")
-    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--variants", action="store_true")
+    parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
+    parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
     for dataset in args.datasets:
         try:
-            publish(dataset, [int(seed) for seed in args.seeds.split(",")], args.jobs, args.data)
+            publish(dataset, args)
         except AnchorRecError as error:
             sys.exit(f"error: {dataset}: {error}")
+
+
+def seed_list(text: str) -> list[int]:
+    return [int(seed) for seed in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ def notes(comparison: Comparison) -> list[str]:
         f"Mean ± sample sd over seeds {', '.join(map(str, comparison.seeds))} (or another program's files). "
         "Best: bold; second: underlined or italic.",
         f"≈: not told apart from {reference}: the paired t-test or Wilcoxon's test on per-user values "
-        "averaged over seeds has p ≥ .05, Holm-corrected over the rows for each metric.",
+        "averaged over seeds has p ≥ .05, Holm-corrected over the rows for each metric. The tests are over "
+        "users; the split and the trained models are taken as given.",
     ]
     sentences = about + _lost(comparison) + _origin(comparison)
     return [" ".join(sentence.split()) for sentence in sentences]  # on one line, whatever the command holds

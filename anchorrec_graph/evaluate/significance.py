@@ -13,6 +13,7 @@ from scipy import special
 from anchorrec_graph.errors import DataError
 
 Values = NDArray[np.float64]
+ROUNDING = 12  # decimals
 
 
 class PairedTest(NamedTuple):
@@ -92,4 +93,6 @@ def _differences(first: Values, second: Values) -> Values:
         raise DataError(
             f"a paired test needs two rows of at least 2 values, not {first.shape}, {second.shape}"
         )
-    return first - second
+    # means of the same values in another order differ in the last bit: that is no difference
+    difference: Values = (first - second).round(ROUNDING)
+    return difference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -24,7 +24,7 @@ class RankingLossConfig(Settings, ABC):
     """
 
     name: str
-    cosine: bool = False
+    cosine: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
@@ -54,17 +54,20 @@ def bpr(user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
 
     Shapes: user, positive, negative [B, d] -> scalar.
     """
-    return -functional.logsigmoid((user * (positive - negative)).sum(1)).mean()
+    return _bpr_of_gap((user * (positive - negative)).sum(1))
+
+
+def _bpr_of_gap(gap: Tensor) -> Tensor:
+    return -functional.logsigmoid(gap).mean()
 
 
 class BPRConfig(RankingLossConfig):
     """One sampled negative per positive; see `bpr`."""
 
     name: Literal["bpr"] = "bpr"
-    cosine: Literal[False] = False
 
     def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
-        return -functional.logsigmoid(score_gap(user, item, batch, prior)).mean()
+        return _bpr_of_gap(score_gap(user, item, batch, prior))
 
 
 class SoftmaxConfig(RankingLossConfig):
@@ -80,7 +83,7 @@ class SoftmaxConfig(RankingLossConfig):
     """
 
     name: Literal["softmax"] = "softmax"
-    cosine: Literal[True] = True
+    cosine: ClassVar[bool] = True
     temperature: PositiveFloat = 0.2
     num_negatives: PositiveInt = 512
 
@@ -105,7 +108,7 @@ class FullSoftmaxConfig(RankingLossConfig):
     """Softmax on cosines over all items: `SoftmaxConfig` with every item as a negative. O(B * I)."""
 
     name: Literal["full_softmax"] = "full_softmax"
-    cosine: Literal[True] = True
+    cosine: ClassVar[bool] = True
     temperature: PositiveFloat = 0.2
 
     @property

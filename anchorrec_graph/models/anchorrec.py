@@ -31,15 +31,14 @@ from anchorrec_graph.models.base import (
 from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.features import FeatureTable
-from anchorrec_graph.nn.history import History, HistoryConfig
-from anchorrec_graph.nn.item_weights import user_rows
+from anchorrec_graph.nn.history import HistoryConfig
 from anchorrec_graph.nn.projection import linear_head, mlp_head
 from anchorrec_graph.nn.view import ModalityView, ViewStart
 from anchorrec_graph.registry import registered
 from anchorrec_graph.settings import Settings, unknown_name
 from anchorrec_graph.typing import Batch, Embeddings, View
 
-RECOVERED, HISTORY = "recovered", "history"  # views that are no modality
+RECOVERED = "recovered"  # a view that is no modality
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "mlp": mlp_head,
     "linear": linear_head,
@@ -93,13 +92,13 @@ class AnchorRecConfig(EmbeddingModelConfig):
     score_views: tuple[str, ...] | None = None  # modalities in the score beside id; None: all
     loss: Annotated[RankingLossConfig, *registered(RANKING_LOSSES)] = FullSoftmaxConfig()
     popularity_weight: NonNegativeFloat = 0.6
+    history: HistoryConfig = HistoryConfig(weight=30.0)
     l2_weight: NonNegativeFloat = 0.0
     margin_weight: NonNegativeFloat = 0.0
     align: AlignConfig = AlignConfig()
     preserve: PreserveConfig = PreserveConfig()
     smooth_weight: NonNegativeFloat = 0.0
     recover_weight: NonNegativeFloat = 0.0
-    history: HistoryConfig = HistoryConfig()
     l2_batch_size: PositiveInt = 2048  # the divisor of l2, also in the last, smaller batch of an epoch
 
 
@@ -109,11 +108,11 @@ class AnchorRec(Recommender):
 
     .. math::
         C &= \mathrm{backbone}([P; E]), \quad q^m = A_m^L q^m_0, \quad u^m = \hat R q^m \\
-        F_u &= C_u + \sum_m u^m, \quad F_i = C_i + \sum_m q^m_i + \rho D(W_f(q^f_i)) \\
-        s(u, i) &= \langle F_u, F_i \rangle
+        F_u &= C_u + \sum_m u^m \\
+        F_i &= C_i + \sum_m q^m_i + \rho D(W_f(q^f_i))
 
-    with the sums over `score_views`, the fused modality f and the anchor a (f, if not set). Beside them
-    in the score stand the popularity prior of `Scoring` and the frozen `History` view.
+    with the sums over `score_views`, the fused modality f and the anchor a (f, if not set). `Scoring`
+    makes scores of F, and adds the popularity prior and the frozen history view.
     Loss over a batch of triples (u, p, n): ranking + l2 + margin + align + preserve + smooth, each
     term's formula in its own file of `losses/`:
 
@@ -129,10 +128,7 @@ class AnchorRec(Recommender):
         super().__init__()
         self.config, self.scoring = config, Scoring(config, data)
         edge_index, self.num_users, num_items = train_graph(data)
-        features = item_features(data, config.name, ID, RECOVERED, HISTORY)
-        self.history = (
-            History(config.history, user_rows(data, config.name), features) if config.history.weight else None
-        )
+        features = item_features(data, config.name, ID, RECOVERED)
         features = add_fused(features, config.fused, config.feature_dim)
         self.modalities = tuple(features)
         self.score_views = self.modalities if config.score_views is None else config.score_views
@@ -192,7 +188,7 @@ class AnchorRec(Recommender):
         recovered = self.recovered(item_views)
         if recovered is not None:
             views[RECOVERED] = View(None, recovered)
-        return self.scoring.embeddings(views, {} if self.history is None else {HISTORY: self.history()})
+        return self.scoring.embeddings(views)
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

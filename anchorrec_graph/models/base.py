@@ -13,11 +13,12 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
+from anchorrec_graph.nn.history import HistoryConfig
 from anchorrec_graph.registry import Registry, registered
 from anchorrec_graph.settings import Settings, unknown_name
 from anchorrec_graph.typing import Batch, Embeddings
 
-ID, POPULARITY = "id", "popularity"  # views that are no modality, of several models
+ID, POPULARITY, HISTORY = "id", "popularity", "history"  # views that are no modality, of several models
 
 
 class ModelConfig(Settings):
@@ -32,6 +33,7 @@ class EmbeddingModelConfig(ModelConfig):
     embedding_dim: PositiveInt = 64
     loss: Annotated[RankingLossConfig, *registered(RANKING_LOSSES)] = BPRConfig()
     popularity_weight: NonNegativeFloat = 0.0  # of log(1 + number of training users) in the logits
+    history: HistoryConfig = HistoryConfig()
 
 
 class Recommender(nn.Module, ABC):
@@ -84,7 +86,7 @@ def item_features(data: HeteroData, model: str, *views: str) -> dict[str, Tensor
     if not data.modalities:
         raise ConfigError(f"{model} needs a modality, and the data set has none; try model lightgcn")
     for name in data.modalities:
-        if name in (POPULARITY, *views) or hasattr(nn.ModuleDict(), name):
+        if name in (POPULARITY, HISTORY, *views) or hasattr(nn.ModuleDict(), name):
             raise ConfigError(f"a modality is named '{name}', a name that {model} uses itself; rename it")
     return {modality: data["item"][modality] for modality in data.modalities}
 

@@ -40,7 +40,9 @@ class EASE(Recommender):
     def __init__(self, config: EASEConfig, data: HeteroData) -> None:
         super().__init__()
         self.register_buffer("user", user_rows(data, config.name), persistent=False)
-        weights = zero_diagonal_regression(common_users(self.user), config.regularization)
+        weights = zero_diagonal_regression(
+            common_users(self.user), config.regularization, "model.regularization"
+        )
         self.register_buffer("item", weights.float().T.contiguous(), persistent=False)
 
     def encode(self) -> Embeddings:

@@ -9,9 +9,9 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.graph.knn import unit_rows
 from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, item_features, modality_shares
 from anchorrec_graph.nn.item_weights import (
+    add_features,
     common_users,
     user_rows,
     zero_diagonal_regression,
@@ -57,11 +57,10 @@ class EASEFeatures(Recommender):
         super().__init__()
         self.register_buffer("user", user_rows(data, config.name), persistent=False)
         features = item_features(data, config.name)
-        gram = common_users(self.user)
-        for modality, share in modality_shares("modalities", config.modalities, features).items():
-            unit = unit_rows(features[modality])[0]
-            gram.add_(unit @ unit.T, alpha=config.feature_weight * share)
-        weights = zero_diagonal_regression(gram, config.regularization)
+        shares = modality_shares("modalities", config.modalities, features)
+        scaled = {modality: config.feature_weight * share for modality, share in shares.items()}
+        gram = add_features(common_users(self.user), features, scaled)
+        weights = zero_diagonal_regression(gram, config.regularization, "model.regularization")
         self.register_buffer("item", weights.float().T.contiguous(), persistent=False)
 
     def encode(self) -> Embeddings:

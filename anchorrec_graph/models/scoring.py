@@ -10,17 +10,22 @@ from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.bipartite import train_graph
-from anchorrec_graph.models.base import POPULARITY, EmbeddingModelConfig
+from anchorrec_graph.models.base import HISTORY, POPULARITY, EmbeddingModelConfig
+from anchorrec_graph.nn.history import History
 from anchorrec_graph.typing import Batch, Embeddings, View
 
 
 class Scoring(nn.Module):
-    r"""Scores :math:`s(u, i) = \langle F_u, F_i \rangle + w \tau \log(1 + n_i)`, trained by `config.loss`.
+    r"""The score of a user and an item, and `config.loss` on it. With the loss's temperature :math:`\tau`,
 
-    n_i is the item's number of training users, w the setting `popularity_weight`, and :math:`\tau` the
-    temperature of the loss (1 for BPR). A softmax that scores by direction has no other place for
-    popularity; with w it is a prior, so that embeddings need not learn it (logit adjustment, Menon et
-    al., ICLR 2021, in the direction of the data). It is a view of its own, `popularity`.
+    .. math:: s(u, i) = \cos(F_u, F_i) + \tau \, (w \log(1 + n_i) + \langle h_u, h_i \rangle)
+
+    or <F_u, F_i> + ... where the loss (BPR) does not score by direction; then :math:`\tau = 1`.
+
+    n_i is the item's number of training users and w the setting `popularity_weight`. A softmax that
+    scores by direction has no other place for popularity: the loss sees this prior, so embeddings need
+    not learn it (logit adjustment, Menon et al., ICLR 2021). h is the frozen `History` view of the
+    setting `history`; the loss does not see it. Both are views of their own, and 0 by default.
     """
 
     prior: Tensor | None  # [I] w log(1 + n_i), less its mean
@@ -34,26 +39,23 @@ class Scoring(nn.Module):
             log_users = torch.bincount(edge_index[1], minlength=num_items).log1p()
             prior = config.popularity_weight * (log_users - log_users.mean())
         self.register_buffer("prior", prior, persistent=False)
+        self.history = History(config.history, data) if config.history.weight else None
 
     def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
         """The ranking loss of final embeddings user [U, d] and item [I, d] on a batch."""
         return self.ranking.loss(user, item, batch, self.prior)
 
-    def embeddings(self, views: Mapping[str, View], fixed: Mapping[str, View] | None = None) -> Embeddings:
-        """The sum of the learned `views`, scaled as the loss scores, beside the `fixed` ones and the prior.
-
-        Fixed views [n, r] have columns of their own and give logits, to which they add unscaled.
-        """
-        learned = sum_views(views)
+    def embeddings(self, views: Mapping[str, View]) -> Embeddings:
+        """The sum of the learned `views`, scaled as the loss scores; history and prior beside it."""
+        total = sum_views(views)
         if self.ranking.cosine:
-            learned = to_cosine(learned)
-        fixed = dict(fixed or {})
+            total = to_cosine(total)
+        logits = {} if self.history is None else {HISTORY: self.history()}
         if self.prior is not None:
-            fixed[POPULARITY] = View(self.prior.new_ones(len(learned.user), 1), self.prior.unsqueeze(1))
-        for name, view in fixed.items():
-            scaled = View(view.user, view.item / self.ranking.logit_scale)
-            learned = beside(learned, name, scaled)
-        return learned
+            logits[POPULARITY] = View(self.prior.new_ones(len(total.user), 1), self.prior.unsqueeze(1))
+        for name, view in logits.items():
+            total = beside(total, name, View(view.user, view.item / self.ranking.logit_scale))
+        return total
 
 
 def sum_views(views: Mapping[str, View]) -> Embeddings:

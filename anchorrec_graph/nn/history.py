@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.manifest import content_hash
+from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.cache import cached_tensors
-from anchorrec_graph.graph.knn import unit_rows
-from anchorrec_graph.nn.item_weights import common_users, zero_diagonal_regression
+from anchorrec_graph.nn.item_weights import (
+    add_features,
+    common_users,
+    user_rows,
+    zero_diagonal_regression,
+)
 from anchorrec_graph.settings import Settings
 from anchorrec_graph.typing import View
 
@@ -19,9 +24,9 @@ RANK_TOLERANCE = 1e-6
 
 
 class HistoryConfig(Settings):
-    """How closed-form item weights enter the score. Chosen on validation, see benchmarks/README.md."""
+    """How closed-form item weights enter the score."""
 
-    weight: NonNegativeFloat = 30.0  # of the view in the logits; 0: no such view
+    weight: NonNegativeFloat = 0.0  # of the view in the logits; 0: no such view
     dim: PositiveInt = 256  # columns kept of the users' scores
     regularization: PositiveFloat = 200.0
     feature_weight: NonNegativeFloat = 10.0  # of all modalities together, in equal shares
@@ -40,20 +45,19 @@ class History(nn.Module):
     Sigma on the items, two items are as similar as the scores that they get. c makes a user's squared
     length 1 on average, as the learned views have it under a cosine loss.
 
-    Nothing is learned by gradient, and the view is no part of the state dict. Memory while it is built
-    is O(U I + I^2), time O(I^3); the factors are kept on disk like item graphs.
+    Nothing is learned by gradient, no loss sees the view, and it is no part of the state dict. Building
+    takes O(U I + I^2) memory and O(I^3) time; the factors are kept on disk like item graphs.
 
-    Args:
-        rows: X [U, I] of `user_rows`.
-        features: native features [I, D_m] by modality.
+    Raises:
+        ConfigError: there are too many items (`user_rows`), or the regularization is lost in rounding.
     """
 
     user: Tensor
     item: Tensor
 
-    def __init__(self, config: HistoryConfig, rows: Tensor, features: Mapping[str, Tensor]) -> None:
+    def __init__(self, config: HistoryConfig, data: HeteroData) -> None:
         super().__init__()
-        user, item = _factors(config, rows, features)
+        user, item = _factors(config, data)
         self.register_buffer("user", user, persistent=False)
         self.register_buffer("item", config.weight * item, persistent=False)
 
@@ -61,18 +65,21 @@ class History(nn.Module):
         return View(self.user, self.item)
 
 
-def _factors(config: HistoryConfig, rows: Tensor, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    unit = [unit_rows(x)[0] for x in features.values()]
+def _factors(config: HistoryConfig, data: HeteroData) -> tuple[Tensor, Tensor]:
+    edge_index, num_users, num_items = train_graph(data)
+    features = {modality: data["item"][modality] for modality in data.modalities}
 
     def build() -> dict[str, Tensor]:
-        gram = common_users(rows)
-        for x in unit:
-            gram.add_(x @ x.T, alpha=config.feature_weight / len(unit))
-        weights = zero_diagonal_regression(gram, config.regularization).float()
-        return _leading(rows @ weights / rows.sum(1, keepdim=True).clamp(min=1).sqrt(), config.dim)
+        rows = user_rows(data, "model.history.weight above 0")
+        shares = dict.fromkeys(features, config.feature_weight / max(len(features), 1))
+        gram = add_features(common_users(rows), features, shares)
+        weights = zero_diagonal_regression(gram, config.regularization, "model.history.regularization")
+        scores = rows @ weights.float()
+        return _leading(scores.div_(rows.sum(1, keepdim=True).clamp(min=1).sqrt()), config.dim)
 
-    source = torch.cat([rows.T, *unit], dim=1)
-    settings = config.model_dump_json(exclude={"weight"}) + f"|{[x.shape[1] for x in unit]}"
+    widths = [x.shape[1] for x in features.values()]
+    settings = f"{config.model_dump_json(exclude={'weight'})}|{num_users}|{widths}|{content_hash(edge_index)}"
+    source = torch.cat([torch.empty(num_items, 0), *features.values()], dim=1)
     factors = cached_tensors("history", settings, source, build)
     return factors["user"], factors["item"]
 

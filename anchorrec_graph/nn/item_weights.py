@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import train_graph
+from anchorrec_graph.graph.knn import unit_rows
 
 MAX_ITEMS = 50_000  # 10 GB for one float32 matrix of item pairs
 
@@ -36,7 +39,18 @@ def common_users(rows: Tensor) -> Tensor:
     return torch.from_numpy((sparse.T @ sparse).toarray()).double()
 
 
-def zero_diagonal_regression(gram: Tensor, regularization: float) -> Tensor:
+def add_features(gram: Tensor, features: Mapping[str, Tensor], shares: Mapping[str, float]) -> Tensor:
+    r"""G + :math:`\sum_m \beta_m F_m F_m^T`, in place: unit feature rows F_m as further rows of the data.
+
+    Shapes: gram float64 [I, I], features [I, D_m]; `shares` has beta of the modalities to add.
+    """
+    for modality, share in shares.items():
+        unit = unit_rows(features[modality])[0]
+        gram.add_(unit @ unit.T, alpha=share)
+    return gram
+
+
+def zero_diagonal_regression(gram: Tensor, regularization: float, setting: str) -> Tensor:
     r"""The weights B [I, I] that predict every item from all others: ridge regression without itself.
 
     .. math::
@@ -48,6 +62,7 @@ def zero_diagonal_regression(gram: Tensor, regularization: float) -> Tensor:
     Args:
         gram: G, float64 [I, I]. It is overwritten, so that at most three such matrices exist at a time.
         regularization: lambda > 0.
+        setting: the key of lambda, for the error.
 
     Raises:
         ConfigError: lambda is so small that G + lambda I has no Cholesky factor.
@@ -55,6 +70,6 @@ def zero_diagonal_regression(gram: Tensor, regularization: float) -> Tensor:
     gram.diagonal().add_(regularization)
     factor, failed = torch.linalg.cholesky_ex(gram)
     if failed:
-        raise ConfigError(f"model.regularization {regularization} is lost beside the item counts; raise it")
+        raise ConfigError(f"{setting} {regularization} is lost beside the item counts; raise it")
     inverse = torch.cholesky_inverse(factor)
     return inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0)

@@ -131,7 +131,7 @@ def _begin(study: Study, claim: ExitStack, objective: Callable[[Trial], float]) 
         claim.close()
         # a trial draws the same, whichever process runs it, and no two trials or studies draw in step
         seed = int(json_hash([study.study_name, trial.number])[:8], 16)
-        study.sampler = TPESampler(seed=seed)
+        study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP)
         return objective(trial)
 
     return begun
