@@ -59,6 +59,7 @@ VARIANTS = [
     LightGCNConfig(backbone=LightGCNBackboneConfig(num_layers=0)),
     *(LightGCNConfig(loss=RANKING_LOSSES.parse(name)) for name in sorted(RANKING_LOSSES)),
     *(AnchorRecConfig(loss=RANKING_LOSSES.parse(name)) for name in sorted(RANKING_LOSSES)),
+    LightGCNConfig(history=HistoryConfig(weight=3)),
     *(AnchorRecConfig(view_start=start) for start in ("gate", "feature", "feature+id")),
     *(AnchorRecConfig(align=AlignConfig(head=head)) for head in ("mlp", "linear", "none")),
     AnchorRecConfig(align=AlignConfig(source="feature", terms=(AlignTerm(targets={"image": 1, "id": 2}),))),
@@ -72,7 +73,9 @@ VARIANTS = [
         for name in sorted(RANKING_LOSSES)
     ),
     AnchorRecConfig(popularity_weight=0, history=HistoryConfig(weight=0)),
-    AnchorRecConfig(popularity_weight=0, loss=BPRConfig(), history=HistoryConfig(dim=3, feature_weight=0)),
+    AnchorRecConfig(
+        popularity_weight=0, loss=BPRConfig(), history=HistoryConfig(weight=3, dim=3, feature_weight=0)
+    ),
     AnchorRecConfig(popularity_weight=2, score_views=(), history=HistoryConfig(weight=0)),
     AnchorRecConfig(l2_weight=0.01, margin_weight=0.01, smooth_weight=0.1, recover_weight=0.1),
 ]

@@ -24,7 +24,7 @@ def neighbour_log_degree(edge_index: Tensor, item_users: Tensor) -> Tensor:
     for an item without neighbours.
 
     Args:
-        edge_index: [2, E] (item, its neighbour), of `knn_edges`.
+        edge_index: [2, E] (item, its neighbour), of `knn_edges`, without self loops.
         item_users: [n].
     """
     item, neighbour = edge_index

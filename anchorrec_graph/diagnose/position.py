@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from anchorrec_graph.diagnose.structure import TIE
+from anchorrec_graph.diagnose.ranks import TIE, count_above
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.graph.knn import unit_rows
 
@@ -62,7 +62,7 @@ def retrieval_mrr(space_a: Tensor, space_b: Tensor) -> float:
 
 
 def item_reciprocal_rank(
-    space_a: Tensor, space_b: Tensor, queries: Tensor | None = None, block_size: int = 256
+    space_a: Tensor, space_b: Tensor, queries: Tensor | None = None, block_size: int = 64
 ) -> Tensor:
     """1 / r_i of every item, see `retrieval_mrr`: [n].
 
@@ -77,7 +77,7 @@ def item_reciprocal_rank(
     for rows in queries[both[queries]].split(block_size):
         cosine = (unit_a[rows] @ unit_b.T).masked_fill_(~both, -torch.inf)
         own = cosine.gather(1, rows.unsqueeze(1))
-        better, not_worse = (cosine > own + TIE).sum(1), (cosine >= own - TIE).sum(1)
+        better, not_worse = count_above(cosine, own + TIE), count_above(cosine, own - TIE)
         value[rows] = 2 / (better + not_worse + 1).double()
     return value
 

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from anchorrec_graph.diagnose.covariance import centred_product, resolution
+from anchorrec_graph.diagnose.ranks import TIE, count_above
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.graph.knn import KnnConfig, knn_edges, unit_rows
 from anchorrec_graph.graph.topology import NeighbourOverlap, neighbour_overlap
-
-TIE = 1e-6  # cosines closer than this are equal: float32 tells them apart no better
 
 
 def knn_overlap(space_a: Tensor, space_b: Tensor, k: int = 10) -> NeighbourOverlap:
@@ -58,7 +57,7 @@ def item_coherence(edge_index: Tensor, native: Tensor, block_size: int = 8192) -
     r""":math:`\operatorname{mean}_{j \in N(i)} \cos(x_i, x_j)` of every item, see `neighbour_coherence`: [n].
 
     Args:
-        edge_index: [2, E] (item, its neighbour), of `knn_edges`.
+        edge_index: [2, E] (item, its neighbour), of `knn_edges`, without self loops.
         native: [n, D].
         block_size: edges whose features exist at a time.
     """
@@ -85,7 +84,7 @@ def trustworthiness(space: Tensor, native: Tensor, k: int = 10) -> float:
     return float(item_trustworthiness(_neighbours(space, k), native).nanmean())
 
 
-def item_trustworthiness(edge_index: Tensor, native: Tensor, block_size: int = 256) -> Tensor:
+def item_trustworthiness(edge_index: Tensor, native: Tensor, block_size: int = 64) -> Tensor:
     r""":math:`1 - \frac{2}{k_i (2n - 3k_i - 1)} \sum_{j \in N(i)} \max(0, r(i, j) - k_i)` of every item: [n].
 
     See `trustworthiness`. k_i is the length of item i's list, n the number of items with a native feature;
@@ -94,7 +93,7 @@ def item_trustworthiness(edge_index: Tensor, native: Tensor, block_size: int = 2
     cosines (closer than 1e-6) do not raise a rank. O(n D) per item with neighbours.
 
     Args:
-        edge_index: [2, E] (item, its neighbour), of `knn_edges`.
+        edge_index: [2, E] (item, its neighbour), of `knn_edges`, without self loops.
         native: [n, D].
         block_size: items whose cosines with all others exist at a time.
 
@@ -114,7 +113,7 @@ def item_trustworthiness(edge_index: Tensor, native: Tensor, block_size: int = 2
         cosine[torch.arange(len(rows)), rows] = -torch.inf
         for neighbour in near[rows].T:
             own = cosine.gather(1, neighbour.clamp(min=0).unsqueeze(1))
-            rank = (cosine > own + TIE).sum(1) + 1
+            rank = count_above(cosine, own + TIE) + 1
             excess[rows] += torch.where(neighbour >= 0, (rank - k[rows]).clamp(min=0), 0)
     return torch.where(k > 0, 1 - 2 * excess / (k * (2 * count - 3 * k - 1)), torch.nan)
 

@@ -55,8 +55,17 @@ def test_spaces_of_known_dimension(measure: Callable[[Tensor], float]) -> None:
     )
     assert measure(singular_values(line)) == pytest.approx(1, abs=1e-4)
     assert 1 < measure(singular_values(in_a_plane)) <= 3
-    assert measure(singular_values(torch.full((50, 8), 0.1))) == 0
     assert measure(singular_values(torch.zeros(50, 8))) == 0
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_planted_collapse_to_a_point_has_no_dimension_even_with_rounding(
+    measure: Callable[[Tensor], float],
+) -> None:
+    point = torch.full((50, 8), 0.1)
+    rounded = torch.where(random_space(50, 8, 0) > 0, point, point.nextafter(torch.tensor(1.0)))
+    assert measure(singular_values(point)) == 0
+    assert measure(singular_values(rounded)) == 0
 
 
 def test_the_three_are_ordered() -> None:

@@ -19,9 +19,7 @@ from anchorrec_graph.models.anchorrec import (
     AnchorRec,
     PreserveConfig,
 )
-from anchorrec_graph.models.base import item_features
 from anchorrec_graph.nn.history import History, HistoryConfig
-from anchorrec_graph.nn.item_weights import user_rows
 from anchorrec_graph.testing import check_model, tiny_data
 from anchorrec_graph.typing import Batch
 
@@ -106,7 +104,7 @@ def test_the_history_view_adds_to_the_scores_and_to_no_loss_term() -> None:
         name: float(term.detach()) for name, term in without.loss_terms(batch).items()
     }
     assert set(model.state_dict()) == set(without.state_dict())
-    view = History(history, user_rows(tiny_data(), ""), item_features(tiny_data(), ""))()
+    view = History(history, tiny_data())()
     added = view.user @ view.item.T / model.config.loss.logit_scale
     torch.testing.assert_close(model.encode().scores(users), without.encode().scores(users) + added)
 

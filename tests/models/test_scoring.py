@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from anchorrec_graph.data.base import INTERACTS
@@ -37,9 +37,20 @@ each_loss = pytest.mark.parametrize("config", LOSSES, ids=repr)
 each_weight = pytest.mark.parametrize("weight", [0.0, 0.6, 3.0])
 
 
-def scoring(config: RankingLossConfig, weight: float) -> Scoring:
+class Given(nn.Module):
+    """Stands in for the history view."""
+
+    def forward(self) -> View:
+        return history()
+
+
+def scoring(config: RankingLossConfig, weight: float, with_history: bool = False) -> Scoring:
     settings = EmbeddingModelConfig(name="any", loss=config, popularity_weight=weight)
-    return Scoring(settings, tiny_data()).double()
+    model = Scoring(settings, tiny_data()).double()
+    assert model.history is None
+    if with_history:
+        model.history = Given()  # type: ignore[assignment]
+    return model
 
 
 def rows(count: int, dim: int = DIM, seed: int = 0) -> Tensor:
@@ -55,11 +66,8 @@ def learned() -> dict[str, View]:
     }
 
 
-def fixed() -> dict[str, View]:
-    return {
-        "history": View(rows(USERS, 7, seed=6), rows(ITEMS, 7, seed=7)),
-        "other": View(rows(USERS, 1, seed=8), rows(ITEMS, 1, seed=9)),
-    }
+def history() -> View:
+    return View(rows(USERS, 7, seed=6), rows(ITEMS, 7, seed=7))
 
 
 def priors(weight: float) -> list[float]:
@@ -113,14 +121,13 @@ def test_the_prior_changes_the_loss(config: RankingLossConfig) -> None:
     assert min(abs(a - b) for a, b in pairwise(losses)) > 1e-2
 
 
-@pytest.mark.parametrize("beside_it", [False, True], ids=["learned", "fixed too"])
+@pytest.mark.parametrize("beside_it", [False, True], ids=["learned", "history too"])
 @each_weight
 @each_loss
 def test_served_scores_rank_as_the_logits_of_the_loss(
     config: RankingLossConfig, weight: float, beside_it: bool
 ) -> None:
     final = sum_views(learned())
-    added = fixed() if beside_it else {}
     prior = priors(weight)
     logits = torch.tensor(
         [
@@ -128,10 +135,11 @@ def test_served_scores_rank_as_the_logits_of_the_loss(
             for u in final.user
         ]
     ).double()
-    for view in added.values():
+    if beside_it:
+        view = history()
         assert view.user is not None
         logits += view.user @ view.item.T
-    scores = scoring(config, weight).embeddings(learned(), added).scores(torch.arange(USERS))
+    scores = scoring(config, weight, beside_it).embeddings(learned()).scores(torch.arange(USERS))
     torch.testing.assert_close(scores * config.logit_scale, logits, rtol=1e-5, atol=1e-5)
     assert torch.equal(scores.argsort(dim=1), logits.argsort(dim=1))
 
@@ -139,10 +147,9 @@ def test_served_scores_rank_as_the_logits_of_the_loss(
 @each_weight
 @each_loss
 def test_views_sum_to_the_final_embeddings(config: RankingLossConfig, weight: float) -> None:
-    model = scoring(config, weight)
-    final = model.embeddings(learned(), fixed())
-    assert list(final.views) == [*learned(), *fixed(), *(["popularity"] if weight else [])]
-    assert final.user.shape == (USERS, DIM + 7 + 1 + bool(weight))
+    final = scoring(config, weight, with_history=True).embeddings(learned())
+    assert list(final.views) == [*learned(), "history", *(["popularity"] if weight else [])]
+    assert final.user.shape == (USERS, DIM + 7 + bool(weight))
     users = [view.user for view in final.views.values() if view.user is not None]
     assert len(users) == len(final.views) - 1
     torch.testing.assert_close(torch.stack(users).sum(0), final.user)
@@ -152,13 +159,15 @@ def test_views_sum_to_the_final_embeddings(config: RankingLossConfig, weight: fl
 @each_weight
 @each_loss
 def test_scores_decompose_exactly(config: RankingLossConfig, weight: float) -> None:
-    """What is fixed keeps its own part: no mixed product with a learned view goes to it."""
-    final = scoring(config, weight).embeddings(learned(), fixed())
+    """History and prior keep their own parts: no mixed product with a learned view goes to them."""
+    final = scoring(config, weight, with_history=True).embeddings(learned())
     users, items = torch.arange(USERS).repeat_interleave(ITEMS), torch.arange(ITEMS).repeat(USERS)
     parts = view_parts(final, users, items)
     scores = final.scores(torch.arange(USERS)).flatten()
     torch.testing.assert_close(torch.stack([*parts.values()]).sum(0), scores)
-    own = {name: view.user @ view.item.T for name, view in fixed().items()}
+    view = history()
+    assert view.user is not None
+    own = {"history": view.user @ view.item.T}
     if weight:
         own["popularity"] = torch.tensor(priors(weight), dtype=torch.float64).repeat(USERS, 1)
     for name, expected in own.items():
@@ -192,15 +201,14 @@ def test_the_prior_is_centred_and_no_part_of_the_state() -> None:
 
 
 def test_inputs_are_kept() -> None:
-    views, added = learned(), fixed()
-    scoring(FullSoftmaxConfig(), 0.6).embeddings(views, added)
-    for kept, expected in ((views, learned()), (added, fixed())):
-        assert list(kept) == list(expected)
-        assert all(torch.equal(kept[name].item, expected[name].item) for name in kept)
+    views = learned()
+    scoring(FullSoftmaxConfig(), 0.6, with_history=True).embeddings(views)
+    assert list(views) == list(learned())
+    assert all(torch.equal(views[name].item, expected.item) for name, expected in learned().items())
 
 
 @each_loss
-def test_rows_without_a_direction_keep_prior_and_fixed_views(config: RankingLossConfig) -> None:
+def test_rows_without_a_direction_keep_the_prior(config: RankingLossConfig) -> None:
     views = {"id": View(torch.zeros(USERS, DIM).double(), rows(ITEMS))}
     scores = scoring(config, 0.6).embeddings(views).scores(torch.arange(USERS))
     expected = (torch.tensor(priors(0.6)) / config.logit_scale).double().repeat(USERS, 1)
@@ -222,7 +230,7 @@ def test_sum_and_cosine() -> None:
 
 
 def test_a_view_beside_others_has_its_own_columns() -> None:
-    learned_views, view = sum_views(learned()), fixed()["history"]
+    learned_views, view = sum_views(learned()), history()
     joined = beside(learned_views, "history", view)
     assert view.user is not None
     assert torch.equal(joined.item, torch.cat([learned_views.item, view.item], dim=1))

@@ -8,7 +8,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.graph.cache import cache_dir
 from anchorrec_graph.models import build_model
 from anchorrec_graph.models.base import item_features
@@ -33,8 +35,18 @@ def config(**settings: Any) -> HistoryConfig:
     return HistoryConfig(**{"weight": 1.0, "regularization": 2.0, "feature_weight": 1.5, **settings})
 
 
+def build(settings: HistoryConfig, rows: Tensor = ROWS, features: Mapping[str, Tensor] = FEATURES) -> History:
+    data = HeteroData()
+    data["user"].num_nodes, data["item"].num_nodes = rows.shape
+    data[INTERACTS].edge_index = rows.nonzero().T
+    data.modalities = tuple(features)
+    for modality, x in features.items():
+        data["item"][modality] = x
+    return History(settings, data)
+
+
 def scores(settings: HistoryConfig, rows: Tensor = ROWS, features: Mapping[str, Tensor] = FEATURES) -> Array:
-    user, item = History(settings, rows, features)()
+    user, item = build(settings, rows, features)()
     assert user is not None
     return (user @ item.T).double().numpy()
 
@@ -68,7 +80,7 @@ def test_fewer_columns_are_the_leading_singular_directions(dim: int) -> None:
     settings = config(dim=dim)
     u, s, vt = np.linalg.svd(dense(settings))
     expected = (u[:, :dim] * s[:dim]) @ vt[:dim]
-    user, item = History(settings, ROWS, FEATURES)()
+    user, item = build(settings)()
     assert user is not None
     assert (user.shape, item.shape) == ((20, dim), (24, dim))
     np.testing.assert_allclose((user @ item.T).numpy(), expected, atol=1e-5)
@@ -85,7 +97,7 @@ def test_without_features_it_is_ease() -> None:
 
 
 def test_the_weight_scales_the_items_only() -> None:
-    one, thirty = History(config(), ROWS, FEATURES)(), History(config(weight=30.0), ROWS, FEATURES)()
+    one, thirty = build(config())(), build(config(weight=30.0))()
     assert one.user is not None
     assert thirty.user is not None
     assert torch.equal(thirty.user, one.user)
@@ -95,14 +107,14 @@ def test_the_weight_scales_the_items_only() -> None:
 
 def test_users_without_items_have_zero_rows() -> None:
     assert not ROWS[COLD_USER].any()
-    user = History(config(dim=8), ROWS, FEATURES).user
+    user = build(config(dim=8)).user
     assert float(user[COLD_USER].abs().max()) < 1e-5
     assert bool(user[:COLD_USER].any(1).all())
     assert np.abs(scores(config())[COLD_USER]).max() < 1e-5
 
 
 def test_it_has_no_parameters_and_no_state() -> None:
-    history = History(config(), ROWS, FEATURES)
+    history = build(config())
     assert dict(history.named_parameters()) == {}
     assert history.state_dict() == {}
     assert {name for name, _ in history.named_buffers()} == {"user", "item"}
@@ -114,16 +126,16 @@ def test_the_global_seed_neither_matters_nor_changes(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("ANCHORREC_CACHE", str(cache_dir() / str(seed)))  # built anew
         torch.manual_seed(seed)
         state = torch.get_rng_state()
-        found.append(History(config(dim=3), ROWS, FEATURES)())
+        found.append(build(config(dim=3))())
         assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(found[0].user, found[1].user)
     assert torch.equal(found[0].item, found[1].item)
 
 
 def test_what_is_kept_is_what_was_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    built = History(config(dim=3), ROWS, FEATURES)()
+    built = build(config(dim=3))()
     monkeypatch.setattr(module, "_leading", None)  # a second build would fail
-    kept = History(config(dim=3), ROWS, FEATURES)()
+    kept = build(config(dim=3))()
     assert torch.equal(kept.user, built.user)
     assert torch.equal(kept.item, built.item)
 

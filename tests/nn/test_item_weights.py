@@ -33,7 +33,7 @@ def test_rows_and_common_users_equal_the_loops() -> None:
 
 
 def regression(rows: np.ndarray, regularization: float) -> np.ndarray:
-    return zero_diagonal_regression(torch.from_numpy(rows.T @ rows), regularization).numpy()
+    return zero_diagonal_regression(torch.from_numpy(rows.T @ rows), regularization, "here").numpy()
 
 
 def test_every_column_is_the_ridge_regression_on_the_others() -> None:
@@ -64,7 +64,7 @@ def objective(weights: np.ndarray) -> float:
 
 def test_a_regularization_that_is_lost_in_rounding() -> None:
     twins = np.ones((1, 2))  # two equal items: singular without it
-    with pytest.raises(ConfigError, match=re.escape("model.regularization 1e-30 is lost beside")):
+    with pytest.raises(ConfigError, match=re.escape("here 1e-30 is lost beside")):
         regression(twins, 1e-30)
 
 
