@@ -124,8 +124,9 @@ def linear_cka(space_a: Tensor, space_b: Tensor) -> float:
     .. math:: \frac{\|B^\top A\|_F^2}{\|A^\top A\|_F \, \|B^\top B\|_F}
 
     Range [0, 1]: 1 if B is a rotation and scaling of A, 0 if every column of A is uncorrelated with every
-    column of B. Rows are not normalised. Items whose row is zero or not finite in either space are left
-    out; NaN if the rest of a space is one point. O(n (d_a + d_b)^2), in float64.
+    column of B. Unrelated spaces are not at 0 but near sqrt(r_a r_b) / n, with participation ratios r. Rows
+    are not normalised. Items whose row is zero or not finite in either space are left out; NaN if the rest
+    of a space is one point. O(n (d_a + d_b)^2), in float64.
 
     Shapes: space_a [n, d_a], space_b [n, d_b].
     """

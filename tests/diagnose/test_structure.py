@@ -15,6 +15,8 @@ from anchorrec_graph.diagnose import (
     knn_overlap,
     linear_cka,
     neighbour_coherence,
+    participation_ratio,
+    singular_values,
     trustworthiness,
 )
 from anchorrec_graph.errors import DataError
@@ -148,6 +150,12 @@ def test_cka_of_copies_of_an_orthogonal_complement_and_of_a_point() -> None:
     assert linear_cka(space, 3 * space @ rotation(4) + 7) == pytest.approx(1)
     assert linear_cka(space, complement) == pytest.approx(0, abs=1e-9)
     assert math.isnan(linear_cka(space, torch.full((50, 3), 0.1)))
+
+
+def test_cka_of_unrelated_spaces_is_what_their_participation_ratios_say() -> None:
+    spaces = random_space(400, 20, 0), random_space(400, 60, 1)
+    ratio_a, ratio_b = (participation_ratio(singular_values(space)) for space in spaces)
+    assert linear_cka(*spaces) == pytest.approx(math.sqrt(ratio_a * ratio_b) / 400, rel=0.1)
 
 
 def _edges(space: Tensor, k: int) -> Tensor:
