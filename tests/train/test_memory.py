@@ -20,13 +20,14 @@ BIG = [
     "dataset.interactions_per_user=5", "train.batch_size=4096",
 ]  # fmt: skip
 TRAIN = """
-import resource, sys, tempfile, warnings
+import sys, tempfile, warnings
 warnings.simplefilter("ignore")
 import anchorrec_graph as ag
+from anchorrec_graph.compare.costs import peak_memory
 config = ag.load_config(sys.argv[1], sys.argv[2:])
 with tempfile.TemporaryDirectory() as folder:
     ag.fit(config, config.dataset.load(), folder + "/run")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+print(peak_memory())
 """
 
 
