@@ -21,7 +21,7 @@ from anchorrec_graph.train.trainer import Trainer
 # Forecast / measured was 0.91 to 1.05, for 550 to 2100 MiB.
 LIBRARIES = 540 * 2**20  # bytes resident once torch, PyG, scipy and polars are imported and have read data
 PREPARED = 3  # copies of the widest feature matrix while item graphs and reduced features are made
-SQUARES = 4  # float64 matrices [I, I] while item weights are solved for
+SQUARES = 3  # float64 matrices [I, I] while item weights are solved for
 WEIGHTS = 5  # values, gradients, Adam's two moments, and the best values so far
 SAVED = 2.3  # bytes at the peak of a step for each that the forward pass saves for the backward pass
 TABLES = 9  # embedding matrices [U + I, d] beside them
