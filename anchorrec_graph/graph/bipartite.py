@@ -7,8 +7,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
-from anchorrec_graph.graph.normalize import symmetric_weight
-from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.relation import Relation, normalized_relation
 
 
 def bipartite_relation(edge_index: Tensor, num_users: int, num_items: int) -> Relation:
@@ -22,8 +21,7 @@ def bipartite_relation(edge_index: Tensor, num_users: int, num_items: int) -> Re
     """
     user, item = edge_index[0], edge_index[1] + num_users
     row, column = torch.cat([user, item]), torch.cat([item, user])
-    weight = symmetric_weight(row, column, torch.ones(row.numel()), num_users + num_items)
-    return Relation(row, column, weight, (num_users + num_items, num_users + num_items))
+    return normalized_relation(row, column, torch.ones(row.numel()), num_users + num_items)
 
 
 def user_from_item_relation(edge_index: Tensor, num_users: int, num_items: int) -> Relation:

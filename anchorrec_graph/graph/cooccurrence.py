@@ -13,8 +13,7 @@ from torch import Tensor
 
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.knn import KnnEdges
-from anchorrec_graph.graph.normalize import symmetric_weight
-from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.relation import Relation, normalized_relation
 from anchorrec_graph.settings import Settings
 
 
@@ -97,4 +96,4 @@ def cooccurrence_relation(
     Shapes: edge_index [2, E] -> a `Relation` of size (I, I).
     """
     (row, column), weight = cached_cooccurrence_edges(edge_index, num_users, num_items, config)
-    return Relation(row, column, symmetric_weight(row, column, weight, num_items), (num_items, num_items))
+    return normalized_relation(row, column, weight, num_items)

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.cache import cached_tensors
-from anchorrec_graph.graph.normalize import symmetric_weight
-from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.relation import Relation, normalized_relation
 from anchorrec_graph.settings import Settings
 from anchorrec_graph.topk import row_topk
 
@@ -94,8 +93,7 @@ def knn_relation(features: Tensor, config: KnnConfig) -> Relation:
     Shapes: features [n, D] -> a `Relation` of size (n, n).
     """
     (row, column), weight = cached_knn_edges(features, config)
-    size = len(features)
-    return Relation(row, column, symmetric_weight(row, column, weight, size), (size, size))
+    return normalized_relation(row, column, weight, len(features))
 
 
 def attach_item_graphs(data: HeteroData, config: KnnConfig) -> HeteroData:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch_geometric import EdgeIndex
 
+from anchorrec_graph.graph.normalize import symmetric_weight
+
 
 class Relation(nn.Module):
     r"""The product :math:`y_r = \sum_{(r, c)} w_{rc} x_c` with fixed weights.
@@ -96,3 +98,8 @@ class _WeightGradient(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         x, row, column = ctx.saved_tensors
         return upstream, (upstream[row] * x[column]).sum(1), None, None, None
+
+
+def normalized_relation(row: Tensor, column: Tensor, weight: Tensor, num_nodes: int) -> Relation:
+    """The square `Relation` of these edges with the weights of `symmetric_weight`. Shapes: [E] each."""
+    return Relation(row, column, symmetric_weight(row, column, weight, num_nodes), (num_nodes, num_nodes))

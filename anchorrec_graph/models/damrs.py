@@ -15,8 +15,7 @@ from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph
 from anchorrec_graph.graph.consistent import cached_consistent_edges
 from anchorrec_graph.graph.cooccurrence import CooccurrenceConfig, cached_cooccurrence_edges
 from anchorrec_graph.graph.knn import KnnConfig
-from anchorrec_graph.graph.normalize import symmetric_weight
-from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.relation import Relation, normalized_relation
 from anchorrec_graph.losses.denoising import denoised_bpr, feedback_weights
 from anchorrec_graph.losses.neighbours import neighbour_discrimination
 from anchorrec_graph.losses.preference import preference_divergence
@@ -148,4 +147,4 @@ class DAMRS(Recommender):
 
 def _unweighted(edge_index: Tensor, size: int) -> Relation:
     row, column = edge_index
-    return Relation(row, column, symmetric_weight(row, column, torch.ones(len(row)), size), (size, size))
+    return normalized_relation(row, column, torch.ones(len(row)), size)

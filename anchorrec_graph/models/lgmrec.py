@@ -25,6 +25,7 @@ from anchorrec_graph.models.base import (
 from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.features import FeatureTable
+from anchorrec_graph.nn.projection import linear_head
 from anchorrec_graph.registry import registered
 from anchorrec_graph.typing import Batch, Embeddings, View
 
@@ -116,9 +117,11 @@ class LGMRec(Recommender):
         self.user = xavier_table(self.num_users, dim)
         self.item = xavier_table(num_items, dim)
         self.backbone = build_backbone(config.backbone, dim)
-        self.project = nn.ModuleDict({m: _linear_map(x.shape[1], dim) for m, x in features.items()})
+        self.project = nn.ModuleDict(
+            {m: linear_head(x.shape[1], dim, bias=False) for m, x in features.items()}
+        )
         self.hyperedges = nn.ModuleDict(
-            {m: _linear_map(x.shape[1], config.num_hyperedges) for m, x in features.items()}
+            {m: linear_head(x.shape[1], config.num_hyperedges, bias=False) for m, x in features.items()}
         )
 
     def propagate(self, drawn: bool) -> Encoded:
@@ -199,9 +202,3 @@ class LGMRec(Recommender):
                 + info_nce_over_all(query_item, key_item, items, item_count, temperature)
             )
         return torch.stack(values).mean()
-
-
-def _linear_map(input_dim: int, output_dim: int) -> nn.Linear:
-    linear = nn.Linear(input_dim, output_dim, bias=False)
-    nn.init.xavier_uniform_(linear.weight)
-    return linear

@@ -13,8 +13,8 @@ def mlp_head(input_dim: int, output_dim: int) -> nn.Sequential:
     return nn.Sequential(linear_head(input_dim, output_dim), nn.ReLU(), linear_head(output_dim, output_dim))
 
 
-def linear_head(input_dim: int, output_dim: int) -> nn.Linear:
+def linear_head(input_dim: int, output_dim: int, bias: bool = True) -> nn.Linear:
     """One linear map with xavier-uniform weights. Shapes: [n, input_dim] -> [n, output_dim]."""
-    head = nn.Linear(input_dim, output_dim)
+    head = nn.Linear(input_dim, output_dim, bias)
     nn.init.xavier_uniform_(head.weight)
     return head

@@ -10,8 +10,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from anchorrec_graph.graph.normalize import symmetric_weight
-from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.relation import Relation, normalized_relation
 from anchorrec_graph.nn.backbone import BACKBONES, Backbone, BackboneConfig, build_backbone
 from anchorrec_graph.testing.rules import check_equal, check_finite, require
 
@@ -45,8 +44,7 @@ def backbone_case(config: BackboneConfig) -> BackboneCase:
 
 
 def normalised(row: Tensor, column: Tensor) -> Relation:
-    weight = symmetric_weight(row, column, torch.ones(len(row)), NUM_NODES)
-    return Relation(row, column, weight, (NUM_NODES, NUM_NODES))
+    return normalized_relation(row, column, torch.ones(len(row)), NUM_NODES)
 
 
 def _settings(case: BackboneCase) -> None:
