@@ -54,6 +54,20 @@ def outcome(run: Path) -> dict[str, Any]:
     return found
 
 
+def differences(found: Any, expected: Any, at: str = "") -> list[str]:
+    """Where two outcomes differ, in few words: whole outcomes are too long to read."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        missing = [f"{at}/{key}: only in one" for key in sorted(found.keys() ^ expected.keys())]
+        both = [key for key in found if key in expected]
+        return missing + [
+            line for key in both for line in differences(found[key], expected[key], f"{at}/{key}")
+        ]
+    if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        pairs = enumerate(zip(found, expected, strict=True))
+        return [line for row, (a, b) in pairs for line in differences(a, b, f"{at}/{row}")]
+    return [] if found == expected else [f"{at}: {str(found)[:60]} and not {str(expected)[:60]}"]
+
+
 def tensors(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
         found: dict[str, Any] = {name: as_bytes(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118

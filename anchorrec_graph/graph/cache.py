@@ -15,7 +15,7 @@ from torch import Tensor
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.files import save_tensors
 
-VERSION = 1  # raise it when an algorithm behind cached tensors changes
+VERSION = 2  # raise it when an algorithm behind cached tensors changes
 
 
 def cache_dir() -> Path:

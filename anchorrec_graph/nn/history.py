@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.cache import cached_tensors
+from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.nn.item_weights import (
     add_features,
     common_users,
@@ -36,14 +37,16 @@ class History(nn.Module):
     r"""A frozen view of `dim` columns that scores items by the user's training items:
 
     .. math::
-        H = D_u^{-1/2} X B \approx U_r \Sigma_r V_r^T, \quad
-        \text{user } c\, U_r, \quad \text{item } \tfrac{w}{c} V_r \Sigma_r
+        H = D_u^{-1/2} X B, \quad H_r = H V_r V_r^T, \quad
+        \text{user } D_u^{-1/2} X P, \quad P = c\, B V_r \Sigma_r^{-1}, \quad
+        \text{item } \tfrac{w}{c} V_r \Sigma_r
 
     B are the item weights of cEASE^R (Jeunen et al., RecSys 2020; `models/ease_features.py`), which reads
     co-purchases and every modality's native similarities in one regression; D_u counts a user's items.
-    The leading singular directions of H are the best approximation of all its scores in r columns. With
-    Sigma on the items, two items are as similar as the scores that they get. c makes a user's squared
-    length 1 on average, as the learned views have it under a cosine loss.
+    The leading singular directions V_r of H give the best approximation of all its scores in r columns.
+    With Sigma on the items, two items are as similar as the scores that they get. c makes a user's squared
+    length 1 on average, as the learned views have it under a cosine loss. Row j of P (`purchase`) is what
+    a purchase of item j adds to a user's row, before the division by the root of the user's items.
 
     Nothing is learned by gradient, no loss sees the view, and it is no part of the state dict. Building
     takes O(U I + I^2) memory and O(I^3) time; the factors are kept on disk like item graphs.
@@ -54,12 +57,14 @@ class History(nn.Module):
 
     user: Tensor
     item: Tensor
+    purchase: Tensor
 
     def __init__(self, config: HistoryConfig, data: HeteroData) -> None:
         super().__init__()
-        user, item = _factors(config, data)
-        self.register_buffer("user", user, persistent=False)
+        purchase, item = _factors(config, data)
+        self.register_buffer("user", _user_rows(data, purchase), persistent=False)
         self.register_buffer("item", config.weight * item, persistent=False)
+        self.register_buffer("purchase", purchase, persistent=False)
 
     def forward(self) -> View:
         return View(self.user, self.item)
@@ -73,23 +78,32 @@ def _factors(config: HistoryConfig, data: HeteroData) -> tuple[Tensor, Tensor]:
         rows = user_rows(data, "model.history.weight above 0")
         shares = dict.fromkeys(features, config.feature_weight / max(len(features), 1))
         gram = add_features(common_users(rows), features, shares)
-        weights = zero_diagonal_regression(gram, config.regularization, "model.history.regularization")
-        scores = rows @ weights.float()
-        return _leading(scores.div_(rows.sum(1, keepdim=True).clamp(min=1).sqrt()), config.dim)
+        weights = zero_diagonal_regression(
+            gram, config.regularization, "model.history.regularization"
+        ).float()
+        scores = (rows @ weights).div_(rows.sum(1, keepdim=True).clamp(min=1).sqrt())
+        s, v = _leading(scores, config.dim)
+        scale = (num_users / len(s)) ** 0.5
+        return {"purchase": scale * (weights @ (v / s)), "item": v * s / scale}
 
     widths = [x.shape[1] for x in features.values()]
     settings = f"{config.model_dump_json(exclude={'weight'})}|{num_users}|{widths}|{content_hash(edge_index)}"
     source = torch.cat([torch.empty(num_items, 0), *features.values()], dim=1)
     factors = cached_tensors("history", settings, source, build)
-    return factors["user"], factors["item"]
+    return factors["purchase"], factors["item"]
 
 
-def _leading(scores: Tensor, dim: int) -> dict[str, Tensor]:
-    """c U_r and V_r Sigma_r / c of `scores`, by randomised subspace iteration from a fixed seed."""
+def _user_rows(data: HeteroData, purchase: Tensor) -> Tensor:
+    (user, item), num_users, num_items = train_graph(data)
+    count = torch.bincount(user, minlength=num_users)
+    rows: Tensor = Relation(user, item, count[user].rsqrt(), (num_users, num_items))(purchase)
+    return rows
+
+
+def _leading(scores: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Singular values [r] and right vectors [I, r], by randomised subspace iteration from a fixed seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        u, s, v = torch.svd_lowrank(scores, q=min(dim + OVERSAMPLING, *scores.shape), niter=ITERATIONS)
-    rank = max(1, min(dim, int((s > RANK_TOLERANCE * s[0]).sum())))  # further columns of U would be arbitrary
-    user, item = u[:, :rank], (v * s)[:, :rank]
-    scale = (len(user) / user.shape[1]) ** 0.5
-    return {"user": scale * user, "item": item / scale}
+        _, s, v = torch.svd_lowrank(scores, q=min(dim + OVERSAMPLING, *scores.shape), niter=ITERATIONS)
+    rank = max(1, min(dim, int((s > RANK_TOLERANCE * s[0]).sum())))  # further directions would be arbitrary
+    return s[:rank], v[:, :rank]

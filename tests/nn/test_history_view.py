@@ -113,11 +113,19 @@ def test_users_without_items_have_zero_rows() -> None:
     assert np.abs(scores(config())[COLD_USER]).max() < 1e-5
 
 
+def test_a_user_is_the_sum_of_purchases() -> None:
+    history = build(config(dim=5))
+    for user, row in enumerate(history.user):
+        items = ROWS[user].nonzero().flatten()
+        expected = history.purchase[items].sum(0) / max(len(items), 1) ** 0.5
+        torch.testing.assert_close(row, expected)
+
+
 def test_it_has_no_parameters_and_no_state() -> None:
     history = build(config())
     assert dict(history.named_parameters()) == {}
     assert history.state_dict() == {}
-    assert {name for name, _ in history.named_buffers()} == {"user", "item"}
+    assert {name for name, _ in history.named_buffers()} == {"user", "item", "purchase"}
 
 
 def test_the_global_seed_neither_matters_nor_changes(monkeypatch: pytest.MonkeyPatch) -> None:
