@@ -34,9 +34,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files below `folder` of writers that were killed. Nobody may be writing there."""
-    for temporary in folder.rglob(".*.tmp"):
-        temporary.unlink(missing_ok=True)
+    """Delete the temporary files below `folder` of writers that were killed. Nobody may be writing there.
+
+    They are those of `replacing` and of safetensors, which writes to `.tmp` and six letters first.
+    """
+    for pattern in (".*.tmp", ".tmp??????"):
+        for temporary in folder.rglob(pattern):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

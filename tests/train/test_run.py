@@ -283,8 +283,9 @@ def test_two_processes_cannot_train_in_one_folder(trained: Trained, copied: Path
     fit(trained.config, trained.data, copied, resume=True)
 
 
-def test_leftovers_of_a_killed_writer_are_removed(trained: Trained, copied: Path) -> None:
-    leftover = copied / "seed-0/.checkpoint.safetensors.12345.tmp"
+@pytest.mark.parametrize("name", [".checkpoint.safetensors.12345.tmp", ".tmpJZt2am"])
+def test_leftovers_of_a_killed_writer_are_removed(trained: Trained, copied: Path, name: str) -> None:
+    leftover = copied / "seed-0" / name
     leftover.write_bytes(b"half")
     fit(trained.config, trained.data, copied, resume=True)
     assert not leftover.exists()
