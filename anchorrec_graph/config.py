@@ -49,8 +49,10 @@ class Config(Settings):
     @property
     def hash(self) -> str:
         """Twelve hexadecimal digits of the content, the same in any order of keys."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        content = self.model_dump(mode="json")
+        if not self.train.snapshot_every:
+            del content["train"]["snapshot_every"]  # run folders from before this setting keep their hash
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
         """The complete settings, defaults included; `load_config` reads it back to an equal object."""

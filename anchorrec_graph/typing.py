@@ -27,7 +27,7 @@ class Embeddings(NamedTuple):
     """Final embeddings and the named views that they are the sum of.
 
     The score is s(u, i) = <user_u, item_i>. It is bilinear in the views, so it
-    decomposes exactly (`anchorrec_graph.serve.explain`).
+    decomposes exactly (`anchorrec_graph.explain.parts`).
     """
 
     user: Tensor  # [U, d]

@@ -22,29 +22,42 @@ from pathlib import Path
 import torch
 
 from anchorrec_graph.compare import Comparison, as_json, compare, markdown, read_entries, write_tables
+from anchorrec_graph.compare.labels import Entry
 from anchorrec_graph.config import load_config
+from anchorrec_graph.diagnose.spaces import final_space
 from anchorrec_graph.diagnose.structure import knn_overlap, neighbour_coherence
 from anchorrec_graph.errors import AnchorRecError, ConfigError
 from anchorrec_graph.files import replacing, save_json
-from anchorrec_graph.models.base import HISTORY, POPULARITY
 from anchorrec_graph.train.fit import load_run
 
 CONFIGS, RESULTS, RUNS = Path("configs"), Path("benchmarks/results"), Path(".cache/compare")
 
 
-def publish(dataset: str, args: argparse.Namespace) -> None:
-    ours = CONFIGS / "anchorrec" / f"{dataset}.yaml"
+def entries(dataset: str, args: argparse.Namespace) -> list[Entry]:
+    """The settings of every row of the comparison."""
+    ours = reference_path(dataset)
     patterns = [f"*/{dataset}.yaml", f"*/{dataset}-released.yaml", f"*/{dataset}-history.yaml"]
     patterns += [f"*/{dataset}-*.yaml"] if args.variants else []
     paths = sorted({path for pattern in patterns for path in CONFIGS.glob(pattern)})
     if ours not in paths:
         raise ConfigError(f"{ours}: no such file; run this in the checkout")
-    has_folder = "folder" in type(load_config(ours).dataset).model_fields
-    folder = [f"dataset.folder={json.dumps(str(args.data / dataset))}"] if args.data and has_folder else []
-    entries = read_entries([str(path) for path in paths], folder)
-    reference = next(entry.label for entry in entries if entry.path == ours)
-    out = RUNS / dataset
-    comparison = compare(entries, args.seeds, out, workers=args.jobs, reference=reference, report=_report)
+    return read_entries([str(path) for path in paths], data_folder(dataset, args.data))
+
+
+def reference_path(dataset: str) -> Path:
+    return CONFIGS / "anchorrec" / f"{dataset}.yaml"
+
+
+def data_folder(dataset: str, data: Path | None) -> list[str]:
+    """The override that reads a data set which has a folder from `data`/DATASET."""
+    has_folder = "folder" in type(load_config(reference_path(dataset)).dataset).model_fields
+    return [f"dataset.folder={json.dumps(str(data / dataset))}"] if data and has_folder else []
+
+
+def publish(dataset: str, args: argparse.Namespace) -> None:
+    rows, out = entries(dataset, args), RUNS / dataset
+    reference = next(entry.label for entry in rows if entry.path == reference_path(dataset))
+    comparison = compare(rows, args.seeds, out, workers=args.jobs, reference=reference, report=report)
     write_tables(comparison, out)
     kept = structure(comparison)
     text = f"{markdown(comparison)}\n{structure_table(kept)}"
@@ -69,8 +82,8 @@ def structure(comparison: Comparison) -> dict[str, dict[str, list[float]]]:
             run = load_run(result.origin["run"])
             with torch.no_grad():
                 _, item, views = run.model.encode()
-            learned = [view.item for name, view in views.items() if name not in (HISTORY, POPULARITY)]
-            own = torch.stack(learned).sum(0) if learned else item
+            own = final_space(views)
+            own = item if own is None else own
             for modality in run.data.modalities:
                 native = run.data["item"][modality]
                 for name, value in (
@@ -101,7 +114,7 @@ def _mean_sd(values: list[float]) -> str:
     return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean
 
 
-def _report(line: str) -> None:
+def report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

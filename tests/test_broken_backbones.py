@@ -94,6 +94,17 @@ class Unsaved(Sound):
         return super().forward(x, graph) @ self.mix
 
 
+class WrongParts(Sound):
+    def row_parts(self, x: Tensor, graph: Relation, row: int) -> Tensor:
+        _, terms = graph.terms(x, row)
+        return torch.cat([x[row].unsqueeze(0), terms]) / 3
+
+
+class OnePart(Sound):
+    def row_parts(self, x: Tensor, graph: Relation, row: int) -> Tensor:
+        return self(x, graph)[row].unsqueeze(0)
+
+
 class LossyConfig(ProbeConfig):
     layers: int = Field(default=1, exclude=True)
 
@@ -110,6 +121,8 @@ BROKEN_BACKBONES = [
     (KnowsNumbers, "renumbering"),
     (WritesInput, "as they are"),
     (Unsaved, "state_dict"),
+    (WrongParts, "row_parts sum"),
+    (OnePart, "row_parts sum"),
 ]
 
 

@@ -165,7 +165,27 @@ class Shares(Factors):
         return self
 
 
+class WrongWeights(Factors):
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        sent = self.x[self.num_users + items] / len(self.x)
+        own = nn.functional.pad(self.x[user].unsqueeze(0), (0, 0, 0, len(items)))
+        return {"x": own, "y": nn.functional.pad(sent, (0, 0, 1, 0))}
+
+
+class ForgetsPart(Factors):
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        return {"x": nn.functional.pad(self.x[user].unsqueeze(0), (0, 0, 0, len(items)))}
+
+
+class SumsParts(Factors):
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        return {name: part[user].unsqueeze(0) for name, part in zip("xy", self.parts(), strict=True)}
+
+
 BROKEN_MODELS = [
+    (WrongWeights, "user_parts sum"),
+    (ForgetsPart, "user_parts sum"),
+    (SumsParts, "user_parts sum"),
     (Leaky, "held-out edges"),
     (CountsHeldOut, "held-out edges"),
     (ForgetsView, "views sum"),

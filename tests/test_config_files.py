@@ -15,7 +15,7 @@ from anchorrec_graph.tune.space import Space
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SPACES = sorted(CONFIGS.rglob("search.yaml"))
-FILES = sorted(set(CONFIGS.rglob("*.yaml")) - set(SPACES))
+FILES = sorted(set(CONFIGS.glob("*/*.yaml")) - set(SPACES))
 
 
 @pytest.mark.parametrize(

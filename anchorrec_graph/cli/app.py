@@ -12,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from anchorrec_graph.cli import compare, demo, doctor, evaluate, graph, recommend, train, tune
+from anchorrec_graph.cli import (
+    audit,
+    compare,
+    demo,
+    diagnose,
+    doctor,
+    evaluate,
+    explain,
+    graph,
+    recommend,
+    report,
+    train,
+    tune,
+)
 from anchorrec_graph.cli.options import one_line
 from anchorrec_graph.errors import AnchorRecError, ConfigError
 from anchorrec_graph.train.environment import version
@@ -26,7 +39,7 @@ app = typer.Typer(
     help="Multimodal graph recommendation: train, evaluate and use AnchorRec.",
     epilog=(
         "Exit codes: 0 done, 1 other error, 2 settings or usage, 3 data, 4 run folder, 5 training failed, "
-        "130 interrupted."
+        "6 a limit of an audit exceeded, 130 interrupted."
     ),
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -61,7 +74,11 @@ for _verb in (
     tune.tune,
     evaluate.evaluate,
     compare.compare,
+    audit.audit,
+    diagnose.diagnose,
     recommend.recommend,
+    explain.explain,
+    report.report,
     graph.graph,
     doctor.doctor,
     demo.demo,

@@ -64,7 +64,7 @@ def notes(comparison: Comparison) -> list[str]:
         "averaged over seeds has p ≥ .05, Holm-corrected over the rows for each metric. The tests are over "
         "users; the split and the trained models are taken as given.",
     ]
-    sentences = about + _lost(comparison) + _origin(comparison)
+    sentences = about + _lost(comparison) + origin(comparison)
     return [" ".join(sentence.split()) for sentence in sentences]  # on one line, whatever the command holds
 
 
@@ -73,7 +73,8 @@ def _lost(comparison: Comparison) -> list[str]:
     return [f"Left out, because a run failed: {'; '.join(lost)}."] if lost else []
 
 
-def _origin(comparison: Comparison) -> list[str]:
+def origin(comparison: Comparison) -> list[str]:
+    """Sentences that say with which versions, on which machine and by which command."""
     environment = comparison.environment
     machine, packages = environment["machine"], environment["packages"]
     versions = [

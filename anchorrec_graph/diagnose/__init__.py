@@ -5,6 +5,8 @@ position    do the same items lie at the same place in two spaces?
 dimension   over how many directions is a space spread?
 dominance   which views are the scores made of, and (removal) what is lost without one?
 popularity  are neighbours and recommended items the popular ones?
+
+`diagnose.diagnosis` takes all of them of a model, `diagnose.runs` of trained runs.
 """
 
 from anchorrec_graph.diagnose.baselines import baseline_spaces

@@ -20,7 +20,7 @@ Name = TypeVar("Name", bound=Hashable)
 def pair_parts(embeddings: Embeddings, users: Tensor, items: Tensor) -> dict[tuple[str, str], Tensor]:
     r""":math:`\langle u^a, i^b \rangle` of every pair of views (a, b); they sum to the scores.
 
-    `anchorrec_graph.serve.explain.view_parts` is the same by view, a mixed pair half for either. A view
+    `anchorrec_graph.explain.parts.view_parts` is the same by view, a mixed pair half for either. A view
     without a user side has no pair (a, .).
 
     Shapes: users, items [n] -> each [n].

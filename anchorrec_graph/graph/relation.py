@@ -57,6 +57,13 @@ class Relation(nn.Module):
             )
         return product
 
+    def terms(self, x: Tensor, row: int) -> tuple[Tensor, Tensor]:
+        """The columns c [n] of a row's edges, ascending, and w_rc x_c [n, d]: what y_r is the sum of."""
+        rows, columns = self._rows_and_columns()
+        start, end = torch.searchsorted(rows, rows.new_tensor([row, row + 1])).tolist()
+        order = columns[start:end].argsort(stable=True) + start
+        return columns[order], self.weight[order].unsqueeze(1) * x[columns[order]]
+
     @property
     def edge_index(self) -> Tensor:
         """[2, E] in PyG's order (source, destination), for any PyG convolution."""

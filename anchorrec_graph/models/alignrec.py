@@ -98,6 +98,15 @@ class AlignRec(Recommender):
         views = {ID: View(id_user, id_item), self.config.fused: View(content_user, content_item)}
         return self.scoring.embeddings(views)
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        x, (_, _, _, content) = torch.cat([self.user.weight, self.item.weight]), self.propagate()
+        _, terms = self.user_from_item.terms(content, user)
+        parts = {
+            ID: self.backbone.row_parts(x, self.user_item, user),
+            self.config.fused: functional.pad(terms, (0, 0, 1, 0)),  # nothing is the user's own
+        }
+        return self.scoring.user_parts(parts, items)
+
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
         id_user, id_item, content_user, content_item = self.propagate()

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, cast
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
+from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.encoders.fused import FUSED, add_fused, reduce_features
@@ -189,6 +190,14 @@ class AnchorRec(Recommender):
         if recovered is not None:
             views[RECOVERED] = View(None, recovered)
         return self.scoring.embeddings(views)
+
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        x, (_, _, views) = torch.cat([self.user.weight, self.item.weight]), self.propagate()
+        parts = {ID: self.backbone.row_parts(x, self.user_item, user)}
+        for m in self.score_views:
+            _, terms = self.user_from_item.terms(views[m], user)
+            parts[m] = functional.pad(terms, (0, 0, 1, 0))  # nothing is the user's own
+        return self.scoring.user_parts(parts, items)
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

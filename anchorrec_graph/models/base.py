@@ -57,6 +57,21 @@ class Recommender(nn.Module, ABC):
     def start_epoch(self, generator: torch.Generator) -> None:
         """Called before each training epoch, for models that draw something new for it."""
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """What a user's row of every view is the sum of, exactly: [1 + n, d] for each view with users.
+
+        The first row is the user's own (its table row, a prior, a bias), the others are what the last step
+        of propagation brings from each of its n training `items`, ascending. What reached an item before
+        that, also through other users, is part of the item. A model whose users are not linear in
+        their items must refuse; for a constant per user, such as a length, they count as linear.
+
+        Raises:
+            ConfigError: the model or its backbone has no such parts.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} does not say what each purchase adds to a user (Recommender.user_parts)"
+        )
+
 
 MODELS: Registry[type[Recommender]] = Registry("model")
 
@@ -64,6 +79,11 @@ MODELS: Registry[type[Recommender]] = Registry("model")
 def build_model(config: ModelConfig, data: HeteroData) -> Recommender:
     """The registered model that `config` names, on this data."""
     return MODELS[config.name](config, data)
+
+
+def not_linear(model: str, reason: str) -> ConfigError:
+    """The error of `Recommender.user_parts` for a model whose users are not linear in their items."""
+    return ConfigError(f"{model}: a user is no sum over its purchases: {reason}")
 
 
 def xavier_table(num_rows: int, embedding_dim: int) -> nn.Embedding:

@@ -84,6 +84,12 @@ class BM3(Recommender):
         user, item = (self.predictor(x) for x in self.propagate())
         return Embeddings(user, item, {"id": View(user, item)})
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        x = torch.cat([self.user.weight, self.item.weight])
+        parts = functional.linear(self.backbone.row_parts(x, self.graph, user), self.predictor.weight)
+        parts[0] += self.predictor.bias
+        return {"id": parts}
+
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         user, item = self.propagate()
         users, user_place = batch.users.unique(return_inverse=True)

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.knn import KnnConfig, cached_knn_edges
 from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, item_features, modality_shares
-from anchorrec_graph.nn.item_weights import user_rows
+from anchorrec_graph.nn.item_weights import purchase_rows, user_rows
 from anchorrec_graph.typing import Batch, Embeddings, View
 
 HISTORY = "history"  # the view that is no modality
@@ -62,6 +62,9 @@ class ContentKNN(Recommender):
         for modality, part in zip(self.modalities, self.cosines, strict=True):
             views[modality] = View(None, part)
         return Embeddings(self.user, item, views)
+
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        return {HISTORY: purchase_rows(items, self.user.shape[1])}
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
         return {}

@@ -115,6 +115,10 @@ class DAMRS(Recommender):
         parts = {name: View(None, view / len(views)) for name, view in views.items()}
         return self.scoring.embeddings({ID: View(user, item), **parts})
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        x = torch.cat([self.user.weight, self.item.weight])
+        return self.scoring.user_parts({ID: self.backbone.row_parts(x, self.graph, user)}, items)
+
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
         user, item, views = self.propagate()

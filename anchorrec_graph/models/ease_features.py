@@ -13,6 +13,7 @@ from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, item_f
 from anchorrec_graph.nn.item_weights import (
     add_features,
     common_users,
+    purchase_rows,
     user_rows,
     zero_diagonal_regression,
 )
@@ -65,6 +66,9 @@ class EASEFeatures(Recommender):
 
     def encode(self) -> Embeddings:
         return Embeddings(self.user, self.item, {"item_weights": View(self.user, self.item)})
+
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        return {"item_weights": purchase_rows(items, self.user.shape[1])}
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
         return {}

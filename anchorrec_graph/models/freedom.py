@@ -104,6 +104,10 @@ class FREEDOM(Recommender):
         views = {ID: View(user, item)} | {m: View(None, part) for m, part in parts.items()}
         return self.scoring.embeddings(views)
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        x = torch.cat([self.user.weight, self.item.weight])
+        return self.scoring.user_parts({ID: self.backbone.row_parts(x, self.user_item, user)}, items)
+
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         user, item, parts = self.propagate(self.pruned)
         terms = {"ranking": self.scoring.loss(user, sum(parts.values(), item), batch)}

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender
-from anchorrec_graph.nn.item_weights import common_users, user_rows
+from anchorrec_graph.nn.item_weights import common_users, purchase_rows, user_rows
 from anchorrec_graph.topk import row_topk
 from anchorrec_graph.typing import Batch, Embeddings, View
 
@@ -56,6 +56,9 @@ class ItemKNN(Recommender):
 
     def encode(self) -> Embeddings:
         return Embeddings(self.user, self.item, {"item_weights": View(self.user, self.item)})
+
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        return {"item_weights": purchase_rows(items, self.user.shape[1])}
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
         return {}

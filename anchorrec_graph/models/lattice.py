@@ -136,6 +136,10 @@ class LATTICE(Recommender):
         views = {"id": View(user, item), "structure": View(None, structure)}
         return self.scoring.embeddings(views)
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        x = torch.cat([self.user.weight, self.item.weight])
+        return self.scoring.user_parts({"id": self.backbone.row_parts(x, self.user_item, user)}, items)
+
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
         graph = self.item_graph() if self.epoch_graph is None else self.epoch_graph

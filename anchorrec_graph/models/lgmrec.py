@@ -20,6 +20,7 @@ from anchorrec_graph.models.base import (
     EmbeddingModelConfig,
     Recommender,
     item_features,
+    not_linear,
     xavier_table,
 )
 from anchorrec_graph.models.scoring import Scoring
@@ -169,6 +170,9 @@ class LGMRec(Recommender):
         parts = self.combine(self.propagate(drawn=False))
         views = {name: View(x[: self.num_users], x[self.num_users :]) for name, x in parts.items()}
         return self.scoring.embeddings(views)
+
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        raise not_linear(self.config.name, "its hyperedges are a softmax of the sum")
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

@@ -50,6 +50,10 @@ class LightGCN(Recommender):
         user, item = self.propagate()
         return self.scoring.embeddings({"id": View(user, item)})
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        x = torch.cat([self.user.weight, self.item.weight])
+        return self.scoring.user_parts({"id": self.backbone.row_parts(x, self.graph, user)}, items)
+
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         ego = self.user(batch.users), self.item(batch.positive_items), self.item(batch.negative_items)
         return {

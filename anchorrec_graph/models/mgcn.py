@@ -19,6 +19,7 @@ from anchorrec_graph.models.base import (
     EmbeddingModelConfig,
     Recommender,
     item_features,
+    not_linear,
     xavier_table,
 )
 from anchorrec_graph.models.scoring import Scoring
@@ -112,6 +113,9 @@ class MGCN(Recommender):
         views = {ID: View(id_user, id_item)}
         views |= {m: View(user[:, place], item[:, place]) for place, m in enumerate(self.views)}
         return self.scoring.embeddings(views)
+
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        raise not_linear(self.config.name, "attention and preference weigh its views by the rows themselves")
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

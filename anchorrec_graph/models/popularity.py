@@ -32,5 +32,10 @@ class Popularity(Recommender):
         user = self.item.new_ones(self.num_users, 1)
         return Embeddings(user, self.item, {"popularity": View(user, self.item)})
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        part = self.item.new_zeros(1 + len(items), 1)
+        part[0] = 1  # the count belongs to no purchase
+        return {"popularity": part}
+
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
         return {}

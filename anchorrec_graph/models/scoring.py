@@ -57,6 +57,21 @@ class Scoring(nn.Module):
             total = beside(total, name, View(view.user, view.item / self.ranking.logit_scale))
         return total
 
+    def user_parts(self, parts: Mapping[str, Tensor], items: Tensor) -> dict[str, Tensor]:
+        """`Recommender.user_parts` of the final views, from those of the learned ones, [1 + n, d] each."""
+        if self.ranking.cosine:
+            row = torch.stack([part.sum(0) for part in parts.values()]).sum(0)
+            length = row.norm().clamp(min=torch.finfo(row.dtype).tiny)
+            parts = {name: part / length for name, part in parts.items()}
+        rows = sum_views({name: View(part, part[:0]) for name, part in parts.items()})
+        if self.history is not None:
+            part = self.history.user_parts(items)
+            rows = beside(rows, HISTORY, View(part, part[:0]))
+        if self.prior is not None:
+            part = functional.pad(self.prior.new_ones(1, 1), (0, 0, 0, len(items)))
+            rows = beside(rows, POPULARITY, View(part, part[:0]))
+        return {name: view.user for name, view in rows.views.items() if view.user is not None}
+
 
 def sum_views(views: Mapping[str, View]) -> Embeddings:
     """Final embeddings as the sum of their views."""

@@ -24,6 +24,7 @@ from anchorrec_graph.models.base import (
     EmbeddingModelConfig,
     Recommender,
     item_features,
+    not_linear,
     xavier_table,
 )
 from anchorrec_graph.models.scoring import Scoring
@@ -140,6 +141,9 @@ class SMORE(Recommender):
         views = {ID: View(id_user, id_item)}
         views |= {v: View(user[:, place], item[:, place]) for place, v in enumerate(self.preference)}
         return self.scoring.embeddings(views)
+
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        raise not_linear(self.config.name, "attention and preference weigh its views by the rows themselves")
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

@@ -72,6 +72,14 @@ class VBPR(Recommender):
             views[modality] = View(functional.pad(taste, (dim, 0)), functional.pad(content, (dim, 0)))
         return self.scoring.embeddings(views)
 
+    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
+        """All of it is the user's own: purchases act in training only."""
+        own, taste = self.user.weight[user].split(self.config.embedding_dim)
+        rows = {ID: torch.cat([own, 0 * taste])}
+        rows |= dict.fromkeys(self.widths, torch.cat([0 * own, taste / len(self.widths)]))
+        parts = {name: functional.pad(row.unsqueeze(0), (0, 0, 0, len(items))) for name, row in rows.items()}
+        return self.scoring.user_parts(parts, items)
+
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         user = self.user.weight
         item = torch.cat([self.item.weight, self.project(self.features())], dim=1)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Literal
 
+import torch
 from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.registry import Registry
 from anchorrec_graph.settings import Settings
@@ -29,6 +31,19 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor, graph: Relation) -> Tensor:
         """x [n, d] -> [n, d]."""
+
+    def row_parts(self, x: Tensor, graph: Relation, row: int) -> Tensor:  # noqa: ARG002
+        """What a row of the output is the sum of, if it is linear in what neighbours send: [1 + k, d].
+
+        First what is the node's own, then what the last step brings from each of its k other neighbours,
+        in ascending order. For explanations only; training does not need it.
+
+        Raises:
+            ConfigError: the backbone has no such parts.
+        """
+        raise ConfigError(
+            f"backbone {type(self).__name__} does not say what each neighbour adds to a node (row_parts)"
+        )
 
 
 BACKBONES: Registry[type[Backbone]] = Registry("backbone")
@@ -53,6 +68,19 @@ class LightGCNBackbone(Backbone):
             x = graph(x)
             total = total + x
         return total / (self.num_layers + 1)
+
+    def row_parts(self, x: Tensor, graph: Relation, row: int) -> Tensor:
+        r""":math:`x_r` and :math:`\hat{A}_{rj} \sum_{l<L} (\hat{A}^l X)_j`, each over L + 1.
+
+        What comes over a self-loop is the node's own.
+        """
+        own, sent = x[row], torch.zeros_like(x)
+        for _ in range(self.num_layers):
+            sent, x = sent + x, graph(x)
+        neighbour, terms = graph.terms(sent, row)
+        itself = neighbour == row
+        own = own + terms[itself].sum(0)
+        return torch.cat([own.unsqueeze(0), terms[~itself]]) / (self.num_layers + 1)
 
 
 def build_backbone(config: BackboneConfig, embedding_dim: int) -> Backbone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.manifest import content_hash
@@ -68,6 +69,11 @@ class History(nn.Module):
 
     def forward(self) -> View:
         return View(self.user, self.item)
+
+    def user_parts(self, items: Tensor) -> Tensor:
+        """Zero, and what each of n training items adds to the row of a user who has these: [1 + n, r]."""
+        rows = self.purchase[items] / max(len(items), 1) ** 0.5
+        return functional.pad(rows, (0, 0, 1, 0))
 
 
 def _factors(config: HistoryConfig, data: HeteroData) -> tuple[Tensor, Tensor]:

@@ -33,6 +33,13 @@ def user_rows(data: HeteroData, model: str) -> Tensor:
     return rows
 
 
+def purchase_rows(items: Tensor, num_items: int) -> Tensor:
+    """A row of `user_rows` with these n items as a sum: zero, and a row per item. [n] -> [1 + n, I]."""
+    rows = torch.zeros(1 + len(items), num_items)
+    rows[torch.arange(len(items)) + 1, items] = 1
+    return rows
+
+
 def common_users(rows: Tensor) -> Tensor:
     """X^T X [I, I] float64 of `user_rows`: users that two items share, on the diagonal each item's own."""
     sparse = csr_array(rows.numpy())

@@ -15,7 +15,7 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.evaluate.ranking import top_k
 from anchorrec_graph.evaluate.user_items import positives
-from anchorrec_graph.serve.explain import view_parts
+from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.serve.filters import Filters, allowed_items
 from anchorrec_graph.train.fit import load_run
 from anchorrec_graph.typing import Embeddings

@@ -10,6 +10,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.relation import Relation, normalized_relation
 from anchorrec_graph.nn.backbone import BACKBONES, Backbone, BackboneConfig, build_backbone
 from anchorrec_graph.testing.rules import check_equal, check_finite, require
@@ -143,6 +144,19 @@ def _influence(backbone: Backbone, x: Tensor, graph: Relation) -> Tensor:
     return torch.stack(rows)
 
 
+def _row_parts(case: BackboneCase) -> None:
+    backbone, graph = case.build(), case.graph()
+    y = backbone(case.x, graph)
+    for row in range(NUM_NODES):
+        try:
+            parts = backbone.row_parts(case.x, graph, row)
+        except ConfigError:
+            return
+        neighbours = int((case.row == row).sum())
+        require(len(parts) == 1 + neighbours, f"{len(parts)} parts of a node with {neighbours} neighbours")
+        check_equal(f"the sum of the parts of node {row}", parts.sum(0), y[row], TOLERANCE)
+
+
 BACKBONE_RULES: dict[str, Callable[[BackboneCase], None]] = {
     "its settings survive YAML and are registered": _settings,
     "it maps [n, d] to [n, d] in float32": _shape,
@@ -153,5 +167,6 @@ BACKBONE_RULES: dict[str, Callable[[BackboneCase], None]] = {
     "it is deterministic in evaluation mode": _deterministic,
     "deepcopy and state_dict keep its output": _copies,
     "renumbering the nodes renumbers the output": _equivariant,
+    "row_parts sum to its output, or are refused": _row_parts,
     "messages travel from source to destination": _direction,
 }

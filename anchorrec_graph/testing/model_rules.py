@@ -13,6 +13,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.data.sampler import NegativeSampler
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, build_model
 from anchorrec_graph.testing.rules import check_equal, check_finite, require
@@ -20,6 +21,7 @@ from anchorrec_graph.typing import Batch, Embeddings
 
 BATCH_SIZE = 48
 SUM_TOLERANCE = 1e-5
+PARTS_OF = 30  # users
 STEPS, STEP_SIZES = 3, (1e-1, 1e-2, 1e-3, 1e-4)  # of the parameters' length
 
 
@@ -256,10 +258,29 @@ def _gaps(case: ModelCase) -> None:
     require(bool(torch.isfinite(loss)), f"the loss is {loss.item()}")
 
 
+def _user_parts(case: ModelCase) -> None:
+    model, (edge_index, num_users, _) = case.build().eval(), train_graph(case.data)
+    views = embeddings_of(model).views
+    for user in range(min(num_users, PARTS_OF)):
+        items = edge_index[1, edge_index[0] == user].sort().values
+        try:
+            with torch.no_grad():
+                parts = model.eval().user_parts(user, items)
+        except ConfigError:
+            return
+        with_users = {name: view.user for name, view in views.items() if view.user is not None}
+        require(parts.keys() == with_users.keys(), f"parts of {list(parts)}, users in {list(with_users)}")
+        for name, rows in with_users.items():
+            found = parts[name]
+            require(len(found) == 1 + len(items), f"{len(found)} rows of '{name}' for {len(items)} items")
+            check_equal(f"the parts' sum of user {user} in '{name}'", found.sum(0), rows[user], SUM_TOLERANCE)
+
+
 MODEL_RULES: dict[str, Callable[[ModelCase], None]] = {
     "its settings survive YAML and are registered": _settings,
     "encode returns finite users [U, d] and items [I, d]": _shapes,
     "the views sum to the final embeddings": _views,
+    "user_parts sum to the views' users, or are refused": _user_parts,
     "scores are finite": _scores,
     "encode in evaluation mode gives the same twice": _encode_twice,
     "loss terms are named, finite scalars": _loss_terms,

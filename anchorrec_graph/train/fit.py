@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.config import Config
@@ -119,7 +121,7 @@ def _fit_seed(
     if result["parameters"]:
         trainer = Trainer(model, data, config.train, evaluator, seed)
         progress = trainer.run(folder, display or Silent())
-        _load_best(model, folder)
+        load_weights(model, folder.load_best(), folder.best)
         result |= {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds": progress.seconds}
     model.eval()
     with torch.no_grad():
@@ -135,12 +137,16 @@ def _num_parameters(model: Recommender) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def _load_best(model: Recommender, folder: SeedFolder) -> None:
-    weights = folder.load_best()
+def load_weights(model: Recommender, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Put weights that were read from `path` into the model.
+
+    Raises:
+        RunError: they are of another model.
+    """
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise RunError(f"{folder.best}: does not fit the model ({error}); train again") from error
+        raise RunError(f"{path}: does not fit the model ({error}); train again") from error
 
 
 def _summary(path: Path, results: dict[int, dict[str, Any]]) -> FitResult:
@@ -171,6 +177,6 @@ def load_run(folder: str | Path, seed: int | None = None) -> Run:
     run.check_data(data.manifest)
     model = build_model(run.config.model, data)
     if _num_parameters(model):
-        _load_best(model, run.seed(seed))
+        load_weights(model, run.seed(seed).load_best(), run.seed(seed).best)
     model.eval()
     return Run(Path(folder), run.config, data, model, seed)

@@ -2,6 +2,7 @@
 
 <run>/config.yaml  environment.json  manifest.json  summary.json
 <run>/seed-<s>/history.jsonl  checkpoint.safetensors  best.safetensors  metrics.json  per_user.parquet
+<run>/seed-<s>/epochs/<epoch>.safetensors  with train.snapshot_every
 """
 
 from __future__ import annotations

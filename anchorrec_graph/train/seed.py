@@ -22,6 +22,7 @@ class SeedFolder:
         self.history = path / "history.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
         self.best = path / "best.safetensors"
+        self.epochs = path / "epochs"
         self.metrics = path / "metrics.json"
         self.per_user = path / "per_user.parquet"
 
@@ -39,9 +40,31 @@ class SeedFolder:
             raise RunError(
                 f"{self.path}: not trained yet; continue with anchorrec train --resume {self.path.parent}"
             )
-        weights, metadata = read_tensors(self.best)
-        self._check(self.best, metadata)
-        return weights
+        return self._load(self.best)
+
+    def save_epoch(self, epoch: int, weights: dict[str, Tensor]) -> None:
+        save_tensors(self.epoch_path(epoch), weights, {"epoch": str(epoch), "key": self.key})
+
+    def load_epoch(self, epoch: int) -> dict[str, Tensor]:
+        """The weights after an epoch of `saved_epochs`.
+
+        Raises:
+            RunError: missing, damaged, or of other settings or data.
+        """
+        return self._load(self.epoch_path(epoch))
+
+    def saved_epochs(self) -> list[int]:
+        """The epochs whose weights were kept (`train.snapshot_every`), ascending."""
+        return sorted(int(path.stem) for path in self.epochs.glob("[0-9]*.safetensors"))
+
+    def drop_epochs(self, after: int) -> None:
+        """Delete the weights of later epochs, which a run that was killed trains again or never reaches."""
+        for epoch in self.saved_epochs():
+            if epoch > after:
+                self.epoch_path(epoch).unlink()
+
+    def epoch_path(self, epoch: int) -> Path:
+        return self.epochs / f"{epoch}.safetensors"
 
     def save_result(self, result: dict[str, Any], per_user: pl.DataFrame) -> None:
         """Per-user metrics first: a `metrics.json` says that the seed is complete."""
@@ -61,6 +84,11 @@ class SeedFolder:
         self._check(self.metrics, result)
         del result["key"]
         return result
+
+    def _load(self, path: Path) -> dict[str, Tensor]:
+        weights, metadata = read_tensors(path)
+        self._check(path, metadata)
+        return weights
 
     def _check(self, path: Path, labels: dict[str, Any]) -> None:
         if labels.get("key") != self.key:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from anchorrec_graph.settings import Settings
 
@@ -30,5 +30,6 @@ class TrainConfig(Settings):
     patience: PositiveInt = 20  # evaluations without a better value before it stops
     evaluate_every: PositiveInt = 1  # epochs
     checkpoint_every: PositiveInt = 5  # epochs
+    snapshot_every: NonNegativeInt = 0  # epochs whose weights are kept, for `diagnose --epochs`; 0: none
     seeds: Annotated[tuple[SeedNumber, ...], Field(min_length=1), AfterValidator(_each_once)] = (0,)
     tensorboard: bool = False  # also write TensorBoard events (extra `track`)

@@ -71,11 +71,14 @@ class Trainer:
 
     def _train(self, folder: SeedFolder, display: Display) -> None:
         history = History(folder.history, self.progress.epoch, self.config.tensorboard)
+        folder.drop_epochs(after=self.progress.epoch)
         with history:
             for record in self.epochs():
                 history.write(record)
                 shown = {k: v for k, v in record["validation"].items() if k == self.config.metric}
                 display.epoch(record["epoch"], record["loss"], shown, self.progress.best_value)
+                if self.config.snapshot_every and self.progress.epoch % self.config.snapshot_every == 0:
+                    folder.save_epoch(self.progress.epoch, self.model.state_dict())
                 if self.progress.epoch % self.config.checkpoint_every == 0:
                     self._save(folder)
         self._save(folder)

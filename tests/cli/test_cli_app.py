@@ -17,7 +17,8 @@ from anchorrec_graph.cli.app import main
 from anchorrec_graph.data.planted import PlantedConfig
 from anchorrec_graph.models.lightgcn import LightGCN
 
-VERBS = ["train", "tune", "compare", "evaluate", "recommend", "graph", "doctor", "demo"]
+VERBS = ["train", "tune", "compare", "evaluate", "recommend", "explain", "diagnose", "audit", "report"]
+VERBS += ["graph", "doctor", "demo"]
 
 
 def test_help_names_verbs_and_exit_codes(anchorrec: Command) -> None:

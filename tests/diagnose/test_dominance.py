@@ -9,8 +9,8 @@ from torch import Tensor
 from views import random_embeddings
 
 from anchorrec_graph.diagnose import absolute_shares, covariance_shares, pair_parts, ranking_shares
+from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.models.scoring import sum_views
-from anchorrec_graph.serve.explain import view_parts
 from anchorrec_graph.typing import View
 
 USERS, ITEMS = torch.tensor([0, 1, 2, 3, 3]), torch.tensor([4, 0, 7, 7, 8])

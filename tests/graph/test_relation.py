@@ -42,6 +42,19 @@ def test_product_and_backward_equal_the_dense_ones(size: tuple[int, int]) -> Non
     torch.testing.assert_close(x.grad, dense.T @ upstream)
 
 
+@pytest.mark.parametrize("size", [(7, 7), (3, 8), (8, 3)])
+def test_terms_are_what_a_row_is_the_sum_of(size: tuple[int, int]) -> None:
+    relation, dense = random_relation(size, 20)
+    x = values(size[1], 4)
+    source, target = relation.edge_index
+    for row in range(size[0]):
+        columns, terms = relation.terms(x, row)
+        assert columns.tolist() == sorted(source[target == row].tolist())
+        torch.testing.assert_close(terms.sum(0), dense[row] @ x)
+        for column in set(columns.tolist()):
+            torch.testing.assert_close(terms[columns == column].sum(0), dense[row, column] * x[column])
+
+
 @pytest.mark.parametrize("size", [(5, 5), (3, 6), (6, 3)])
 def test_gradcheck(size: tuple[int, int]) -> None:
     relation, _ = random_relation(size, 9)

@@ -7,9 +7,9 @@ import torch
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.models import build_model
 from anchorrec_graph.models.content_knn import ContentKNNConfig
-from anchorrec_graph.serve.explain import view_parts
 from anchorrec_graph.testing import check_model, tiny_data
 from anchorrec_graph.testing.tiny import BLANK_ITEM
 from anchorrec_graph.typing import Batch, Embeddings

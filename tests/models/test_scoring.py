@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.losses.ranking import (
     RANKING_LOSSES,
     BPRConfig,
@@ -20,7 +21,6 @@ from anchorrec_graph.losses.ranking import (
 from anchorrec_graph.models import MODELS, build_model
 from anchorrec_graph.models.base import EmbeddingModelConfig
 from anchorrec_graph.models.scoring import Scoring, beside, sum_views, to_cosine
-from anchorrec_graph.serve.explain import view_parts
 from anchorrec_graph.testing import tiny_data
 from anchorrec_graph.typing import Batch, View
 

@@ -9,10 +9,10 @@ import torch
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, SoftmaxConfig
 from anchorrec_graph.models import build_model
 from anchorrec_graph.models.vbpr import VBPR, VBPRConfig
-from anchorrec_graph.serve.explain import view_parts
 from anchorrec_graph.testing import check_model, tiny_data
 from anchorrec_graph.testing.reference import check_file
 from anchorrec_graph.typing import Batch

@@ -10,8 +10,8 @@ import torch
 from shop import random_embeddings
 from torch import Tensor
 
+from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.models.scoring import to_cosine
-from anchorrec_graph.serve.explain import view_parts
 from anchorrec_graph.typing import Embeddings
 
 PAIRS = torch.tensor([[0, 1, 2, 3, 3], [4, 0, 7, 7, 8]])
