@@ -12,6 +12,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.train.progress import Silent
 
 TINY = """\
 dataset:
@@ -22,6 +23,17 @@ train: {epochs: 6, batch_size: 128, learning_rate: 0.01, metric: Recall@5, check
 evaluate: {metrics: [Recall@5, NDCG@5, Coverage@5]}
 """
 SECONDS = ("seconds", "train_seconds", "evaluate_seconds")  # the only values that may differ
+
+
+class InterruptAfter(Silent):
+    """Ctrl-C after an epoch."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+
+    def epoch(self, epoch: int, *_: Any) -> None:
+        if epoch == self.last:
+            raise KeyboardInterrupt
 
 
 def write_tiny(folder: Path, *overrides: str) -> Path:

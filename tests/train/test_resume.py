@@ -9,14 +9,12 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from processes import start
-from tiny_runs import differences, outcome, tiny_config, write_tiny
+from tiny_runs import InterruptAfter, differences, outcome, tiny_config, write_tiny
 
 from anchorrec_graph.train.fit import fit
-from anchorrec_graph.train.progress import Silent
 
 
 class Killed(BaseException):
@@ -40,7 +38,7 @@ def killed_at(call: int, after: bool, patch: pytest.MonkeyPatch) -> None:
 
 def test_killed_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seeds; before and after each file appears, so also between best weights and checkpoint."""
-    config = tiny_config(tmp_path, "train.epochs=5", "train.seeds=[3, 1]")
+    config = tiny_config(tmp_path, "train.epochs=5", "train.seeds=[3, 1]", "train.snapshot_every=2")
     data = config.dataset.load()
     expected = outcome(fit(config, data, tmp_path / "whole").folder)
     call, killed = 0, True
@@ -73,15 +71,6 @@ def test_interrupted_in_every_epoch(tmp_path: Path) -> None:
         assert caught.value.__notes__ == [f"continue with: anchorrec train --resume {run}"]
         fit(config, data, run, resume=True)
         assert differences(outcome(run), expected) == [], epoch
-
-
-class InterruptAfter(Silent):
-    def __init__(self, last: int) -> None:
-        self.last = last
-
-    def epoch(self, epoch: int, *_: Any) -> None:
-        if epoch == self.last:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")

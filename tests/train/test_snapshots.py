@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from tiny_runs import differences, outcome, tiny_config
+from tiny_runs import InterruptAfter, differences, outcome, tiny_config
 
 from anchorrec_graph.config import load_config
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.train.checkpoint import read_tensors
 from anchorrec_graph.train.fit import fit, load_run
-from anchorrec_graph.train.progress import Silent
 from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import SeedFolder
 
@@ -47,17 +44,6 @@ def test_every_nth_epoch_is_kept_as_it_was(tmp_path: Path) -> None:
     assert all(torch.equal(weights[name], last[f"model/{name}"]) for name in weights)
 
 
-class Stop(Silent):
-    """Ctrl-C after an epoch."""
-
-    def __init__(self, last: int) -> None:
-        self.last = last
-
-    def epoch(self, epoch: int, *_: Any) -> None:
-        if epoch == self.last:
-            raise KeyboardInterrupt
-
-
 def test_a_resumed_run_ends_with_the_same_files(tmp_path: Path) -> None:
     """Checkpoints are rarer than snapshots here, so that epochs with a snapshot are trained again."""
     config = tiny_config(tmp_path, EVERY, "train.checkpoint_every=5", "train.epochs=8")
@@ -67,38 +53,9 @@ def test_a_resumed_run_ends_with_the_same_files(tmp_path: Path) -> None:
     for last in range(1, 9):
         run = tmp_path / f"run-{last}"
         with pytest.raises(KeyboardInterrupt):
-            fit(config, data, run, display=Stop(last))
+            fit(config, data, run, display=InterruptAfter(last))
         fit(config, data, run, resume=True)
         assert differences(outcome(run), expected) == [], last
-
-
-def test_killed_before_and_after_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = tiny_config(tmp_path, EVERY, "train.epochs=4")
-    data = config.dataset.load()
-    expected = outcome(fit(config, data, tmp_path / "whole").folder)
-    for call in range(12):
-        for after in (False, True):
-            run = tmp_path / f"run-{call}-{after}"
-            with monkeypatch.context() as patch:
-                end_at(call, after, patch)
-                with pytest.raises(SystemExit):
-                    fit(config, data, run)
-            fit(config, data, run, resume=(run / "config.yaml").exists())
-            assert differences(outcome(run), expected) == [], (call, after)
-
-
-def end_at(call: int, after: bool, patch: pytest.MonkeyPatch) -> None:
-    """End the process at the given rename of a finished file, before or after it."""
-    real, calls = os.replace, iter(range(10**6))
-
-    def replace(source: Path, target: Path) -> None:
-        fatal = next(calls) == call
-        if after or not fatal:
-            real(source, target)
-        if fatal:
-            raise SystemExit
-
-    patch.setattr("os.replace", replace)
 
 
 def test_epochs_of_a_run_that_was_replaced_are_gone(tmp_path: Path) -> None:
@@ -106,7 +63,7 @@ def test_epochs_of_a_run_that_was_replaced_are_gone(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, "train.snapshot_every=1", "train.checkpoint_every=6")
     data = config.dataset.load()
     with pytest.raises(KeyboardInterrupt):
-        fit(config, data, tmp_path / "run", display=Stop(4))
+        fit(config, data, tmp_path / "run", display=InterruptAfter(4))
     assert seed_folder(tmp_path / "run").saved_epochs() == [1, 2, 3]
     fit(tiny_config(tmp_path, EVERY), data, tmp_path / "run")
     assert seed_folder(tmp_path / "run").saved_epochs() == [2, 4, 6]
