@@ -7,8 +7,8 @@
 The first trains AnchorRec (default, as released, and with align.head none: direct alignment), AlignRec,
 FREEDOM and LightGCN into .cache/compare/DATASET; finished runs of benchmarks/compare.py DATASET are used
 again, and with --variants those of benchmarks/compare.py DATASET --variants. Every seed is diagnosed
-before training and after it, on validation. The tables go to .cache/diagnose/DATASET.md and .json, with
---publish to benchmarks/results/diagnose-DATASET.md and .json.
+before training and after it, on validation. The table goes to .cache/diagnose/DATASET.md, with --publish to
+benchmarks/results/diagnose-DATASET.md; every seed and popularity quartile is in .cache/diagnose/DATASET.json.
 
 The second diagnoses a generated shop of 100,000 items with three modalities (384 + 256 + 256 columns),
 whose views have 64 columns, in this process, and prints seconds and the peak of its memory.
@@ -57,11 +57,11 @@ def publish(dataset: str, args: argparse.Namespace) -> None:
     diagnoses = [of_label(row.label, [r.origin["run"] for r in row.results]) for row in comparison.rows]
     whole = [one._replace(table=one.table.filter(pl.col("group") == ALL)) for one in diagnoses]
     text = f"{markdown(whole)}\n" + "\n".join(f"- {line}" for line in origin(comparison)) + "\n"
-    folder = RESULTS if args.publish else OUT
-    path = folder / (f"diagnose-{dataset}.md" if args.publish else f"{dataset}.md")
-    with replacing(path) as temporary:
+    with replacing(
+        RESULTS / f"diagnose-{dataset}.md" if args.publish else OUT / f"{dataset}.md"
+    ) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    save_json(path.with_suffix(".json"), {**as_json(diagnoses), "environment": comparison.environment})
+    save_json(OUT / f"{dataset}.json", {**as_json(diagnoses), "environment": comparison.environment})
     print(text)
     comparison.raise_failures()
 

@@ -38,7 +38,7 @@ def test_publishes_every_model(
     assert "| q1 |" not in text
     assert "- Command: diagnose.py tiny --seeds 0,1 --publish --jobs 1" in text
     assert capsys.readouterr().out.startswith(text)
-    report = json.loads((tmp_path / "benchmarks/results/diagnose-tiny.json").read_text())
+    report = json.loads((tmp_path / ".cache/diagnose/tiny.json").read_text())
     assert [(run["label"], run["seeds"]) for run in report["runs"]] == [
         ("anchorrec", [0, 1]),
         ("lightgcn", [0, 1]),
