@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -12,6 +14,12 @@ from anchorrec_graph.cli.app import main
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["anchorrec_graph.cli.app"])
+
+
+def server() -> BaseContext:
+    """The fork server's context. It runs by now: if `compare` started it, it would ignore Ctrl-C."""
+    forkserver.ensure_running()
+    return SERVER
 
 
 def start(arguments: list[str], errors: Path, broken_pipe: bool = False) -> BaseProcess:

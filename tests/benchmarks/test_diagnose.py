@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from processes import SERVER
+from processes import server
 from tiny_runs import tiny_config
 
 from anchorrec_graph.compare import processes
@@ -18,7 +18,7 @@ SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    monkeypatch.setattr(processes, "CONTEXT", SERVER)
+    monkeypatch.setattr(processes, "CONTEXT", server())
     monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.chdir(tmp_path)
     return importlib.import_module("diagnose")

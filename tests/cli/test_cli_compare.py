@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command import Command
-from processes import SERVER
+from processes import server
 from tiny_runs import write_tiny
 
 from anchorrec_graph.compare import processes
@@ -15,7 +15,7 @@ from anchorrec_graph.compare import processes
 
 @pytest.fixture(autouse=True)
 def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "CONTEXT", SERVER)
+    monkeypatch.setattr(processes, "CONTEXT", server())
 
 
 @pytest.fixture(scope="session")

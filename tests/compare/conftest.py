@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from comparisons import entries_of, run
-from processes import SERVER
+from processes import server
 
 from anchorrec_graph.compare import Comparison, processes
 
@@ -14,7 +14,7 @@ from anchorrec_graph.compare import Comparison, processes
 def _forked() -> Iterator[None]:
     """Jobs come from the tests' fork server. `test_processes.py` also starts one as users do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "CONTEXT", SERVER)
+        patch.setattr(processes, "CONTEXT", server())
         yield
 
 
