@@ -14,6 +14,7 @@ from anchorrec_graph.audit.layout import Section, heading, preface, sections
 from anchorrec_graph.audit.limits import Check
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.files import replacing, save_json
+from anchorrec_graph.text import printable
 
 WIDTH = 110
 
@@ -58,7 +59,7 @@ def _pipes(section: Section) -> str:
 
 def _plain(text: str) -> str:
     """Text on one line, that neither controls a terminal nor ends a cell."""
-    return "".join(letter if letter.isprintable() else " " for letter in text).replace("|", "\\|")
+    return printable(text).replace("|", "\\|")
 
 
 def as_json(audit: Audit, checks: Sequence[Check] = ()) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`Lists`: what a model recommends to the users that are audited, and what is known of users and items."""
+"""What is known of the users and items that are audited, and lists as matrices."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from anchorrec_graph.audit import (
 )
 from anchorrec_graph.audit import audit as run_audit
 from anchorrec_graph.audit.audit import LEAST
-from anchorrec_graph.cli.options import AsJson, one_line, print_json
+from anchorrec_graph.cli.options import AsJson, EverySeed, one_line, print_json
 from anchorrec_graph.errors import ConfigError
 
 MOST = 20  # groups of each grouping on the screen
@@ -52,7 +52,7 @@ def audit(
     min_size: Annotated[
         int, typer.Option(min=1, metavar="N", help="Smaller groups are put together as (other).")
     ] = LEAST,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="One seed of the runs; default all.")] = None,
+    seed: EverySeed = None,
     as_json_: AsJson = False,
 ) -> None:
     """Show how a model treats groups of items and users.

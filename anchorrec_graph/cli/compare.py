@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from anchorrec_graph.cli.options import AsJson, Overrides, Quiet, interruptible, one_line, print_json
+from anchorrec_graph.cli.options import AsJson, Overrides, Quiet, interruptible, print_json, say, silent
 from anchorrec_graph.compare import as_json as everything
 from anchorrec_graph.compare import compare as run_comparison
 from anchorrec_graph.compare import markdown, read_entries, read_externals, write_tables
@@ -55,7 +54,7 @@ def compare(
             externals=read_externals(external or ()),
             reference=reference,
             metrics=metric or (),
-            report=(lambda line: None) if quiet else _report,  # noqa: ARG005
+            report=silent if quiet else say,
         )
     write_tables(comparison, out)
     if as_json:
@@ -70,7 +69,3 @@ def _numbers(seeds: str) -> list[int]:
         return [int(seed) for seed in seeds.split(",")]
     except ValueError as error:
         raise ConfigError(f"--seeds {seeds}: expected whole numbers such as 0,1,2") from error
-
-
-def _report(line: str) -> None:
-    print(one_line(line), file=sys.stderr, flush=True)

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from anchorrec_graph.cli.options import AsJson, Quiet, print_json
+from anchorrec_graph.cli.options import AsJson, EverySeed, Quiet, print_json
 from anchorrec_graph.diagnose.formats import as_json as everything
 from anchorrec_graph.diagnose.formats import check_suffix, write
 from anchorrec_graph.diagnose.runs import diagnose_runs
 from anchorrec_graph.diagnose.screen import text
+from anchorrec_graph.text import printable
 
 
 def diagnose(
@@ -32,7 +33,7 @@ def diagnose(
         Path | None,
         typer.Option(metavar="FILE", help="Write every number to .json, .csv, .parquet or .md."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="One seed of the runs; default all.", metavar="N")] = None,
+    seed: EverySeed = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -52,4 +53,4 @@ def diagnose(
     elif not quiet:
         end = "Every number, also by popularity: --out FILE" if out is None else f"Every number: {out}"
         for line in [*text(diagnoses).splitlines(), end]:
-            print("".join(letter if letter.isprintable() else " " for letter in line))
+            print(printable(line))

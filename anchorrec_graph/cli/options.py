@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from anchorrec_graph.text import printable
+
 CONFIG = typer.Option("--config", "-c", metavar="FILE", help="Settings as YAML, see configs/.")
 ConfigPath = Annotated[Path, CONFIG]
 OptionalConfigPath = Annotated[Path | None, CONFIG]
@@ -25,6 +27,7 @@ Overrides = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as printed by anchorrec train.")]
+EverySeed = Annotated[int | None, typer.Option(help="One seed of the runs; default all.", metavar="N")]
 Seed = Annotated[int | None, typer.Option(help="Which seed of the run; default its first.", metavar="N")]
 
 
@@ -71,7 +74,16 @@ def format_cell(value: object) -> str:
 
 def one_line(text: str) -> str:
     """Text without line breaks and terminal control codes, which data may contain."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return " ".join(printable(text).split())
+
+
+def say(line: str) -> None:
+    """Tell of progress, on standard error."""
+    print(one_line(line), file=sys.stderr, flush=True)
+
+
+def silent(line: str) -> None:
+    """`say` where --quiet was given."""
 
 
 def metric_rows(columns: Mapping[str, Mapping[str, float]]) -> list[list[object]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from anchorrec_graph.cli.options import Quiet, interruptible, one_line
+from anchorrec_graph.cli.options import Quiet, interruptible, say, silent
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.report import write_report
 
@@ -48,10 +47,6 @@ def report(
     with interruptible():
         written = write_report(
             runs, out, figures=figures, color=color, highlight=highlight or (), images=images,
-            say=(lambda line: None) if quiet else _say,  # noqa: ARG005
+            say=silent if quiet else say,
         )  # fmt: skip
     print(f"report: {written}")
-
-
-def _say(line: str) -> None:
-    print(one_line(line), file=sys.stderr, flush=True)

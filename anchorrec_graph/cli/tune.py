@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +13,10 @@ from anchorrec_graph.cli.options import (
     Overrides,
     Quiet,
     interruptible,
-    one_line,
     print_json,
     print_table,
+    say,
+    silent,
 )
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.tune import search
@@ -55,7 +55,7 @@ def tune(
         storage = Path("runs/tune") / f"{settings.model.name}-{settings.dataset.name}.sqlite"
     with interruptible():
         data = settings.dataset.load()
-        found = search.tune(settings, data, dimensions, trials, storage, (lambda _: None) if quiet else _show)
+        found = search.tune(settings, data, dimensions, trials, storage, silent if quiet else say)
     report, rows = write_report(found, storage, out), _rows(found, settings, dimensions)
     if as_json:
         print_json(_summary(found, report, rows))
@@ -68,10 +68,6 @@ def tune(
     for path in report:
         if path is not None:
             print(f"written: {path}")
-
-
-def _show(line: str) -> None:
-    print(one_line(line), file=sys.stderr, flush=True)
 
 
 def _summary(found: TuneResult, report: Report, rows: dict[str, list[object]]) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,11 +28,12 @@ from anchorrec_graph.diagnose.structure import item_coherence, item_overlap, ite
 from anchorrec_graph.graph.topology import neighbour_overlap
 
 
-class Space:
-    """An item space [n, d] with its neighbours, which are searched once for all measures."""
+class Space(NamedTuple):
+    """An item space with its neighbours, which are searched once for all measures."""
 
-    def __init__(self, name: str, rows: Tensor, near: Tensor) -> None:
-        self.name, self.rows, self.near = name, rows, near
+    name: str
+    rows: Tensor  # [n, d]
+    near: Tensor  # [2, E] (item, its neighbour)
 
 
 def structure_rows(space: Space, native: Space, items: Items) -> Iterator[Row]:

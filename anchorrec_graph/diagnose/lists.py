@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -22,7 +21,7 @@ from anchorrec_graph.diagnose.removal import (
 )
 from anchorrec_graph.diagnose.spaces import ORACLE, RANDOM, view_name
 from anchorrec_graph.evaluate import EvaluateConfig, Evaluator, Split
-from anchorrec_graph.evaluate.user_items import PAIRS
+from anchorrec_graph.evaluate.user_items import PAIRS, with_held_out_of
 from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.typing import Embeddings
 
@@ -48,10 +47,10 @@ class Lists:
         self.users = Evaluator(config, data).users(split)
         self.listed = _some(self.users, max(1, MAX_SCORES // len(items.users)))
         self.valued = _some(self.listed, MAX_USERS)
-        data = _with_users(data, split, self.listed)
+        data = with_held_out_of(data, split, self.listed)
         self.pairs = data[INTERACTS][PAIRS[split]]
         self.evaluator = Evaluator(config, data)
-        few = Evaluator(config, _with_users(data, split, self.valued))
+        few = Evaluator(config, with_held_out_of(data, split, self.valued))
         self.value = metric_value(few, split, METRIC)
 
     def popularity_rows(self, embeddings: Embeddings, seed: int) -> Iterator[Row]:
@@ -96,11 +95,3 @@ def _some(users: Tensor, count: int) -> Tensor:
         return users
     order = torch.randperm(len(users), generator=torch.Generator().manual_seed(SAMPLE_SEED))
     return users[order[:count]]
-
-
-def _with_users(data: HeteroData, split: Split, users: Tensor) -> HeteroData:
-    """The same data with the held-out pairs of these users only; `data` keeps its own."""
-    data = copy.copy(data)
-    pairs = data[INTERACTS][PAIRS[split]]
-    data[INTERACTS][PAIRS[split]] = pairs[:, torch.isin(pairs[0], users)]
-    return data

@@ -15,7 +15,7 @@ from anchorrec_graph.diagnose.diagnosis import DEFAULT_K, Diagnoser
 from anchorrec_graph.errors import ConfigError, RunError
 from anchorrec_graph.evaluate import Split
 from anchorrec_graph.models.base import Recommender, build_model
-from anchorrec_graph.train.fit import load_weights
+from anchorrec_graph.train.fit import learns, load_weights
 from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import SeedFolder
 
@@ -87,10 +87,14 @@ def diagnose_runs(
         tables = []
         for number in seeds:
             for name, table in _tables(diagnoser, run, data, number, stage, epochs):
-                labels = pl.lit(name).alias("stage"), pl.lit(number, pl.Int64).alias("seed")
-                tables.append(table.select(*labels, pl.all()))
+                tables.append(labelled(table, name, number))
         diagnoses.append(Diagnosis(label, run.path, seeds, pl.concat(tables), diagnoser.notes))
     return diagnoses
+
+
+def labelled(table: pl.DataFrame, stage: str, seed: int) -> pl.DataFrame:
+    """A table of `Diagnoser` with the columns stage and seed before its own."""
+    return table.select(pl.lit(stage).alias("stage"), pl.lit(seed, pl.Int64).alias("seed"), pl.all())
 
 
 def _tables(
@@ -99,7 +103,7 @@ def _tables(
     """Stage and table of every state of one seed. A model that learns nothing is the same in all."""
     folder, wanted = run.seed(seed), [name for name in (BEFORE, AFTER) if stage in (name, "both")]
     model = initial_model(run, data, seed)
-    if next(model.parameters(), None) is None:
+    if not learns(model):
         table = diagnoser.diagnose(model, seed)
         yield from ((name, table) for name in wanted)
         return
@@ -132,11 +136,9 @@ def _epochs(folder: SeedFolder) -> list[int]:
 
 
 def _seeds(run: RunFolder, seed: int | None) -> list[int]:
-    seeds = list(run.config.train.seeds)
     if seed is None:
-        return seeds
-    if seed not in seeds:
-        raise RunError(f"{run.path}: has no seed {seed}; it has {', '.join(map(str, seeds))}")
+        return list(run.config.train.seeds)
+    run.check_seed(seed)
     return [seed]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,14 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.data.base import INTERACTS
 
 PAIRS = {"train": "edge_index", "validation": "val_edge_label_index", "test": "test_edge_label_index"}
+
+
+def with_held_out_of(data: HeteroData, split: str, users: Tensor) -> HeteroData:
+    """The same data with the split's pairs of these users only; `data` keeps its own."""
+    data = copy.copy(data)
+    pairs = data[INTERACTS][PAIRS[split]]
+    data[INTERACTS][PAIRS[split]] = pairs[:, torch.isin(pairs[0], users)]
+    return data
 
 
 class UserItems(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,7 +15,7 @@ from anchorrec_graph.diagnose.removal import metric_value, shapley_values
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.evaluate.evaluator import EvaluateConfig, Evaluator, Split
 from anchorrec_graph.evaluate.slices import activity_quartiles
-from anchorrec_graph.evaluate.user_items import PAIRS, positives
+from anchorrec_graph.evaluate.user_items import PAIRS, positives, with_held_out_of
 from anchorrec_graph.typing import Embeddings
 
 Segment = Literal["activity"]
@@ -49,7 +48,9 @@ def shapley_table(
         DataError: no user has held-out items in the split.
     """
     if users is not None:
-        data = _held_out_of(data, split, users)
+        data = with_held_out_of(data, split, torch.tensor(users))
+        if data[INTERACTS][PAIRS[split]].shape[1] == 0:
+            raise DataError(f"none of the {len(users)} users named has a {split} item; try the other split")
     evaluator = Evaluator(config.model_copy(update={"metrics": (metric,)}), data)
     counted = evaluator.users(split)
     value = metric_value(evaluator, split, metric)
@@ -61,17 +62,6 @@ def shapley_table(
             rows.append((split, metric, group, int(members.sum()), view, mean))
     schema = {"split": pl.String, "metric": pl.String, "group": pl.String, "users": pl.Int64}
     return pl.DataFrame(rows, schema=schema | {"view": pl.String, "value": pl.Float64}, orient="row")
-
-
-def _held_out_of(data: HeteroData, split: Split, users: Sequence[int]) -> HeteroData:
-    """The data with held-out pairs of these users only."""
-    chosen = copy.copy(data)
-    pairs = data[INTERACTS][PAIRS[split]]
-    kept = pairs[:, torch.isin(pairs[0], torch.tensor(users))]
-    if kept.shape[1] == 0:
-        raise DataError(f"none of the {len(users)} users named has a {split} item; try the other split")
-    chosen[INTERACTS][PAIRS[split]] = kept
-    return chosen
 
 
 def _groups(data: HeteroData, counted: Tensor, named: bool, segment: Segment | None) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from anchorrec_graph.errors import AnchorRecError, ConfigError, DataError
 from anchorrec_graph.files import replacing
 from anchorrec_graph.graph.radial import RadialLayout, radial_layout
 from anchorrec_graph.graph.topology import degree_summary
+from anchorrec_graph.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,7 +158,7 @@ def text_width(line: str, size: float) -> float:
 def shorten(text: str, width: float, size: float) -> str:
     """`text` on one line, cut with an ellipsis to at most `width` points at font size `size`."""
     # Hardly a letter is narrower than a fifth of the font size: a long blurb need not be measured.
-    whole = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    whole = " ".join(printable(text).split())
     line = whole[: int(5 * width / size)]
     if line == whole and text_width(line, size) <= width:
         return line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from anchorrec_graph.diagnose.diagnosis import DEFAULT_K
-from anchorrec_graph.diagnose.items import ALL
+from anchorrec_graph.diagnose.items import ALL, QUARTILES
 from anchorrec_graph.diagnose.screen import spoken
 from anchorrec_graph.diagnose.spaces import FINAL, ORACLE, RANDOM, native_name, view_name
 from anchorrec_graph.diagnose.summary import Means, Place
@@ -14,7 +14,6 @@ from anchorrec_graph.report.bars import Bar, Panel, bar_figure
 from anchorrec_graph.report.blocks import Block, FigureBlock, Paragraph
 from anchorrec_graph.report.style import line_style, series_style
 
-QUARTILES = ("q1", "q2", "q3", "q4")
 Runs = Mapping[str, Means]
 
 

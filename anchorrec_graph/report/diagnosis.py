@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import polars as pl
-import torch
 
 from anchorrec_graph.diagnose.diagnosis import Diagnoser
 from anchorrec_graph.diagnose.measures import FAMILIES, MEASURES
-from anchorrec_graph.diagnose.runs import AFTER, BEFORE, Diagnosis
+from anchorrec_graph.diagnose.runs import AFTER, BEFORE, Diagnosis, labelled
 from anchorrec_graph.diagnose.screen import is_telling, spoken
 from anchorrec_graph.diagnose.summary import Means, Place, cell, mean_over_seeds, places
 from anchorrec_graph.report.blocks import Block, Paragraph, Section, table
 from anchorrec_graph.report.collapse import collapse_blocks
 from anchorrec_graph.report.dominance import dominance_blocks
-from anchorrec_graph.report.sources import Source, Sources, learns
+from anchorrec_graph.report.sources import Source, Sources
+from anchorrec_graph.train.fit import learns, load_best
 
 MOST_STATES = 12  # of models that are measured: each takes seconds
 
@@ -59,15 +59,11 @@ def diagnose_sources(sources: Sources) -> list[Diagnosis]:
 
 def _tables(diagnoser: Diagnoser, run: Source, seed: int) -> list[pl.DataFrame]:
     model = run.fresh_model(seed)
-    tables = {}
-    with torch.no_grad():
-        if learns(model) and seed == run.seeds[0]:
-            tables[BEFORE] = diagnoser.diagnose(model, seed)
-        tables[AFTER] = diagnoser.diagnose(run.load_best(model, seed), seed)
-    return [
-        table.select(pl.lit(stage).alias("stage"), pl.lit(seed, pl.Int64).alias("seed"), pl.all())
-        for stage, table in tables.items()
-    ]
+    tables = []
+    if learns(model) and seed == run.seeds[0]:
+        tables.append(labelled(diagnoser.diagnose(model, seed), BEFORE, seed))
+    load_best(model, run.folder.seed(seed))
+    return [*tables, labelled(diagnoser.diagnose(model, seed), AFTER, seed)]
 
 
 def _which(sources: Sources) -> str:

@@ -71,7 +71,7 @@ def example_users(sources: Sources) -> list[int]:
 def explain_users(run: Source, users: Sequence[int]) -> list[Example]:
     seed = run.seeds[0]
     with torch.no_grad():
-        explainer = Explainer(run.load_best(run.fresh_model(seed), seed), run.data, run.config.evaluate)
+        explainer = Explainer(run.model(seed), run.data, run.config.evaluate)
     bought = positives(run.data, "train").counts()
     return [
         Example(level, int(bought[user]), explainer.explain(str(run.data["user"].ids[user])))

@@ -20,7 +20,8 @@ from anchorrec_graph.report.projection import (
     principal_components,
 )
 from anchorrec_graph.report.sample import Cast, sample_items
-from anchorrec_graph.report.sources import Source, Sources, learns
+from anchorrec_graph.report.sources import Source, Sources
+from anchorrec_graph.train.fit import learns, load_best
 
 PCA_ITEMS, TSNE_ITEMS = 1000, 600  # t-SNE takes most of the time of a report
 NATIVE, BEFORE, AFTER = "features", "before training", "after training"
@@ -61,7 +62,7 @@ def run_spaces(run: Source, seed: int) -> dict[str, Spaces]:
     with torch.no_grad():
         model = run.fresh_model(seed)
         before = item_spaces(model, model.encode()) if learns(model) else {}
-        run.load_best(model, seed)
+        load_best(model, run.folder.seed(seed))
         after = item_spaces(model, model.encode())
     return {BEFORE: _told_apart(before), AFTER: _told_apart(after)}
 

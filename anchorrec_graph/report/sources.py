@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,17 +10,17 @@ import torch
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.compare.comparison import Comparison
-from anchorrec_graph.compare.labels import Entry, check_labels, split_label
+from anchorrec_graph.compare.labels import Entry, run_entries
 from anchorrec_graph.compare.runs import Job, Result, read_result
 from anchorrec_graph.compare.table import make_rows, shown_metrics
 from anchorrec_graph.compare.task import Task, shared_task
 from anchorrec_graph.config import Config
 from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.diagnose.runs import initial_model
-from anchorrec_graph.errors import ConfigError, RunError
+from anchorrec_graph.errors import RunError
 from anchorrec_graph.models.base import Recommender
 from anchorrec_graph.train.environment import environment
-from anchorrec_graph.train.fit import load_weights
+from anchorrec_graph.train.fit import load_model
 from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import read_object
 from anchorrec_graph.typing import Embeddings
@@ -48,26 +47,14 @@ class Source(NamedTuple):
         """The model as it was before the first step of `seed`."""
         return initial_model(self.folder, self.data, seed).eval()
 
-    def load_best(self, model: Recommender, seed: int) -> Recommender:
-        """Put the best weights of `seed` into `model`.
-
-        Raises:
-            RunError: they are missing or damaged.
-        """
-        if learns(model):
-            folder = self.folder.seed(seed)
-            load_weights(model, folder.load_best(), folder.best)
-        return model
+    def model(self, seed: int) -> Recommender:
+        """The model with the best weights of `seed`."""
+        return load_model(self.folder, self.data, seed)
 
     def embeddings(self, seed: int) -> Embeddings:
         """What the best weights of `seed` give."""
         with torch.no_grad():
-            return self.load_best(self.fresh_model(seed), seed).encode()
-
-
-def learns(model: Recommender) -> bool:
-    """Whether training changes the model at all."""
-    return next(model.parameters(), None) is not None
+            return self.model(seed).encode()
 
 
 class Sources(NamedTuple):
@@ -90,9 +77,8 @@ def read_sources(arguments: Sequence[str]) -> Sources:
         DataError: interactions or splits that differ.
         RunError: no run, not finished, damaged, or the data changed since.
     """
-    if not arguments:
-        raise ConfigError("name at least one run folder")
-    entries, folders = _entries(arguments)
+    entries = run_entries(arguments)
+    folders = [RunFolder.open(entry.path) for entry in entries]
     for folder in folders:
         _check_finished(folder)
     with warnings.catch_warnings(record=True) as caught:
@@ -108,21 +94,6 @@ def read_sources(arguments: Sequence[str]) -> Sources:
     seeds = sorted({seed for run in runs for seed in run.seeds})
     comparison = Comparison(rows, shown, runs[0].label, seeds, task, [], environment())
     return Sources(runs, comparison, list(dict.fromkeys(said)))
-
-
-def _entries(arguments: Sequence[str]) -> tuple[list[Entry], list[RunFolder]]:
-    named = [split_label(argument) for argument in arguments]
-    folders = [RunFolder.open(path) for _, path in named]
-    models = Counter(
-        folder.config.model.name for (label, _), folder in zip(named, folders, strict=True) if label is None
-    )
-    entries = []
-    for (label, path), folder in zip(named, folders, strict=True):
-        model = folder.config.model.name
-        default = f"{model}/{path.resolve().name}" if models[model] > 1 else model
-        entries.append(Entry(default if label is None else label, folder.config, path))
-    check_labels([entry.label for entry in entries])
-    return entries, folders
 
 
 def _check_finished(folder: RunFolder) -> None:

@@ -121,7 +121,7 @@ def _fit_seed(
     if result["parameters"]:
         trainer = Trainer(model, data, config.train, evaluator, seed)
         progress = trainer.run(folder, display or Silent())
-        load_weights(model, folder.load_best(), folder.best)
+        load_best(model, folder)
         result |= {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds": progress.seconds}
     model.eval()
     with torch.no_grad():
@@ -135,6 +135,21 @@ def _fit_seed(
 
 def _num_parameters(model: Recommender) -> int:
     return sum(p.numel() for p in model.parameters())
+
+
+def learns(model: Recommender) -> bool:
+    """Whether training changes the model at all."""
+    return next(model.parameters(), None) is not None
+
+
+def load_best(model: Recommender, folder: SeedFolder) -> None:
+    """Put the weights of the best epoch into a model; one that learns nothing has none.
+
+    Raises:
+        RunError: they are missing, damaged, or of another model.
+    """
+    if learns(model):
+        load_weights(model, folder.load_best(), folder.best)
 
 
 def load_weights(model: Recommender, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -171,12 +186,18 @@ def load_run(folder: str | Path, seed: int | None = None) -> Run:
     """
     run = RunFolder.open(Path(folder))
     seed = run.config.train.seeds[0] if seed is None else seed
-    if seed not in run.config.train.seeds:
-        raise RunError(f"{folder}: has no seed {seed}; it has {', '.join(map(str, run.config.train.seeds))}")
+    run.check_seed(seed)
     data = run.config.dataset.load()
     run.check_data(data.manifest)
+    return Run(Path(folder), run.config, data, load_model(run, data, seed), seed)
+
+
+def load_model(run: RunFolder, data: HeteroData, seed: int) -> Recommender:
+    """The model of a run on its data with the best weights of a seed, in evaluation mode.
+
+    Raises:
+        RunError: not trained yet, or damaged.
+    """
     model = build_model(run.config.model, data)
-    if _num_parameters(model):
-        load_weights(model, run.seed(seed).load_best(), run.seed(seed).best)
-    model.eval()
-    return Run(Path(folder), run.config, data, model, seed)
+    load_best(model, run.seed(seed))
+    return model.eval()

@@ -98,6 +98,16 @@ class RunFolder:
                 f"{str(manifest['hash'])[:12]}; restore the data or train again"
             )
 
+    def check_seed(self, seed: int) -> None:
+        """Refuse a seed that the run does not have.
+
+        Raises:
+            RunError: naming those that it has.
+        """
+        seeds = self.config.train.seeds
+        if seed not in seeds:
+            raise RunError(f"{self.path}: has no seed {seed}; it has {', '.join(map(str, seeds))}")
+
     def seed(self, seed: int) -> SeedFolder:
         title = f"{self.config.model.name} on {self.config.dataset.name}, seed {seed}"
         return SeedFolder(self.path / f"seed-{seed}", title, f"{self.config.hash}|{self.data_hash}|{seed}")
