@@ -78,7 +78,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys dataset, model, train, evaluate")
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -124,8 +124,12 @@ def _hint(overrides: list[str]) -> str:
     return f"; to replace a whole section write {' '.join(whole)}" if whole else ""
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
-    """Set one dotted key. The section of a bare name (`model: lightgcn`) becomes a mapping."""
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Set one dotted key. The section of a bare name (`model: lightgcn`) becomes a mapping.
+
+    Raises:
+        ConfigError: no `key=value`, or a key leads into a value.
+    """
     key, equals, text = (part.strip() for part in override.partition("="))
     if not equals or not key:
         raise ConfigError(f"override '{override}': expected key=value, for example train.epochs=50")

@@ -67,7 +67,7 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path, text: str, expected: str)
         (
             "{split: random}",
             "lightgcn",
-            "dataset: missing key 'name': the dataset; known: mmrec, movielens, planted",
+            "dataset: missing key 'name': the dataset; known: mmrec, movielens, planted, prepared",
         ),
     ],
 )

@@ -18,7 +18,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 import anchorrec_graph
-from anchorrec_graph.data import mmrec, movielens, planted
+from anchorrec_graph.data import mmrec, movielens, planted, prepared
 from anchorrec_graph.data.base import DATASETS, INTERACTS, DatasetConfig
 from anchorrec_graph.data.raw import Interactions
 from anchorrec_graph.data.split import SPLITS, SplitConfig
@@ -29,6 +29,8 @@ from anchorrec_graph.models.freedom import FREEDOMConfig
 from anchorrec_graph.models.lightgcn import LightGCNConfig
 from anchorrec_graph.nn.backbone import BACKBONES, Backbone, LightGCNBackboneConfig
 from anchorrec_graph.nn.history import HistoryConfig
+from anchorrec_graph.prepare.pipeline import prepare
+from anchorrec_graph.prepare.settings import PrepareSettings
 from anchorrec_graph.registry import Registry
 from anchorrec_graph.testing import check_backbone, check_model, tiny_data
 from anchorrec_graph.typing import Batch
@@ -84,6 +86,7 @@ DATASET_CASES: dict[str, Callable[[Path], DatasetConfig]] = {
     "mmrec": lambda folder: mmrec.MMRecConfig(folder=_mmrec_folder(folder)),
     "movielens": lambda _: movielens.MovieLensConfig(),
     "planted": lambda _: planted.PlantedConfig(num_users=60, num_items=40, interactions_per_user=8),
+    "prepared": lambda folder: prepared.PreparedConfig(folder=_prepared_folder(folder)),
 }
 
 
@@ -174,6 +177,12 @@ def _mmrec_folder(folder: Path) -> Path:
     for name, dim in (("image_feat", 5), ("text_feat", 4)):
         np.save(folder / f"{name}.npy", rng.standard_normal((17, dim)).astype(np.float32))
     return folder
+
+
+def _prepared_folder(folder: Path) -> Path:
+    source = {"name": "mmrec", "files": [_mmrec_folder(folder)]}
+    prepare(PrepareSettings.model_validate({"source": source}), folder / "out", report=lambda line: None)
+    return folder / "out"
 
 
 def concrete_subclasses(base: type[Any]) -> list[type[Any]]:

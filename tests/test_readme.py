@@ -28,8 +28,9 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the checkout's configurations, where runs may be written."""
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    """A folder with the checkout's configurations and shipped data, where runs may be written."""
+    for name in ("configs", "anchorrec_graph"):
+        (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

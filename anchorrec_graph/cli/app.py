@@ -15,12 +15,15 @@ import typer
 from anchorrec_graph.cli import (
     audit,
     compare,
+    convert,
     demo,
     diagnose,
     doctor,
     evaluate,
     explain,
+    features,
     graph,
+    prepare,
     recommend,
     report,
     train,
@@ -70,6 +73,7 @@ def options(
 
 
 for _verb in (
+    prepare.prepare,
     train.train,
     tune.tune,
     evaluate.evaluate,
@@ -79,6 +83,8 @@ for _verb in (
     recommend.recommend,
     explain.explain,
     report.report,
+    features.features,
+    convert.convert,
     graph.graph,
     doctor.doctor,
     demo.demo,

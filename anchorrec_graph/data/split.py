@@ -146,7 +146,41 @@ class ColdItemsConfig(RatioSplitConfig):
         return item_label[item]
 
 
-for _config in (RandomSplitConfig, LeaveLastConfig, UserTimeConfig, GlobalTimeConfig, ColdItemsConfig):
+class ColdUsersConfig(RatioSplitConfig):
+    """Shares of the users are held out whole: none of their interactions trains.
+
+    Users are drawn at random among those with interactions. No model here learns an embedding of a
+    user without a training row (`check_split` counts such users, and held-out items that only they
+    have): this split is for what makes a user from other data, such as folding in. What it measures
+    of any other model is what a stranger is shown.
+    """
+
+    name: Literal["cold_users"] = "cold_users"
+    seed: int = Field(default=0, ge=0)
+
+    def assign(self, interactions: Interactions) -> Ids:
+        user = interactions.user
+        drawn = np.random.default_rng(self.seed).permutation(np.unique(user))
+        validation, test = (max(1, int(_share(part, len(drawn)))) for part in (self.validation, self.test))
+        if validation + test >= len(drawn):
+            raise DataError(
+                f"the split 'cold_users' holds out {validation + test} users and leaves none to train on; "
+                "use smaller shares, data with more users, or the split 'random'"
+            )
+        user_label = np.full(int(user.max()) + 1, TRAIN, dtype=np.int64)
+        user_label[drawn[:validation]] = VALIDATION
+        user_label[drawn[validation : validation + test]] = TEST
+        return user_label[user]
+
+
+for _config in (
+    RandomSplitConfig,
+    LeaveLastConfig,
+    UserTimeConfig,
+    GlobalTimeConfig,
+    ColdItemsConfig,
+    ColdUsersConfig,
+):
     SPLITS.register(_config)(_config)
 
 

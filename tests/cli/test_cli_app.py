@@ -18,7 +18,7 @@ from anchorrec_graph.data.planted import PlantedConfig
 from anchorrec_graph.models.lightgcn import LightGCN
 
 VERBS = ["train", "tune", "compare", "evaluate", "recommend", "explain", "diagnose", "audit", "report"]
-VERBS += ["graph", "doctor", "demo"]
+VERBS += ["graph", "doctor", "demo", "prepare", "features", "convert"]
 
 
 def test_help_names_verbs_and_exit_codes(anchorrec: Command) -> None:

@@ -15,6 +15,7 @@ from anchorrec_graph.data.raw import Interactions
 from anchorrec_graph.data.split import (
     SPLITS,
     ColdItemsConfig,
+    ColdUsersConfig,
     GlobalTimeConfig,
     LeaveLastConfig,
     RandomSplitConfig,
@@ -160,6 +161,33 @@ def test_cold_items_refuses_when_every_item_is_needed() -> None:
         ColdItemsConfig().assign(data)
 
 
+@given(histories(), shares, shares, st.integers(0, 99))
+def test_cold_users_are_whole_and_as_many_as_the_shares(
+    data: Interactions, validation: float, test: float, seed: int
+) -> None:
+    split = ColdUsersConfig(validation=validation, test=test, seed=seed)
+    users = sorted(set(data.user.tolist()))
+    wanted = [max(1, math.floor(share * len(users) + 1e-9)) for share in (validation, test)]
+    if sum(wanted) >= len(users):
+        with pytest.raises(DataError, match="leaves none to train on"):
+            split.assign(data)
+        return
+    label = split.assign(data)
+    of_user = {user: set(label[data.user == user].tolist()) for user in users}
+    assert all(len(labels) == 1 for labels in of_user.values())
+    for part, count in zip((1, 2), wanted, strict=True):
+        assert sum(labels == {part} for labels in of_user.values()) == count
+
+
+def test_cold_users_hold_out_every_user_alike() -> None:
+    data = Interactions(np.repeat(np.arange(20), 2), np.tile(np.arange(2), 20))
+    held = [ColdUsersConfig(test=0.2, seed=seed).assign(data)[::2] == 2 for seed in range(400)]
+    times = np.sum(held, axis=0)  # each user: Binomial(400, .2), sd 8
+    assert times.sum() == 400 * 4
+    assert times.min() > 80 - 5 * 8
+    assert times.max() < 80 + 5 * 8
+
+
 @pytest.mark.parametrize("name", ["leave_last", "user_time", "global_time"])
 def test_time_splits_name_the_missing_timestamps(name: str) -> None:
     data = Interactions(np.array([0, 0, 0]), np.array([0, 1, 2]))
@@ -181,7 +209,7 @@ def test_every_split_labels_every_row_the_same_way_twice(data: Interactions) -> 
         assert (label == SPLITS[name]().assign(data)).all()
 
 
-@pytest.mark.parametrize("config", [UserTimeConfig, GlobalTimeConfig, ColdItemsConfig])
+@pytest.mark.parametrize("config", [UserTimeConfig, GlobalTimeConfig, ColdItemsConfig, ColdUsersConfig])
 def test_shares_must_leave_something_to_train_on(config: type[UserTimeConfig]) -> None:
     with pytest.raises(ValidationError, match="leave something to train on"):
         config(validation=0.5, test=0.5)
