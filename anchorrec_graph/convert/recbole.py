@@ -23,6 +23,7 @@ MISSING = [
     "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ]  # fmt: skip  # what pandas takes for a missing value
 BREAKS = "[\t\n\r\0]"
+BLANK = r"[\s\x1c-\x1f]"  # where Python's split cuts: to polars alone \s is less
 BAD_ID = r'[\t\n\r\x00]|^[ \x0b\x0c]|[ \x0b\x0c]$|^"'
 FIELD = r'[^\s:"\0]([^:"\t\n\r\0]*[^\s:"\0])?'  # names that every reader takes alike
 SEQUENCES = ("title", "description")  # texts of words
@@ -96,8 +97,8 @@ def _kind(column: pl.Series) -> str | None:
 def _one_text(column: pl.Series, notes: list[str]) -> pl.Series:
     """Lists as texts separated by spaces; spaces in their entries become underscores."""
     entries = column.cast(pl.List(pl.String))
-    joined = entries.list.eval(pl.element().str.replace_all(r"\s+", "_")).list.drop_nulls()
-    changed = entries.explode().str.contains(r"\s").sum()
+    joined = entries.list.eval(pl.element().str.replace_all(f"{BLANK}+", "_")).list.drop_nulls()
+    changed = entries.explode().str.contains(BLANK).sum()
     if changed:
         notes.append(f"items: column '{column.name}': spaces in {changed} entries became _")
     return joined.list.join(" ")

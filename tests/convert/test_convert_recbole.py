@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from odd_shop import column, features, pairs, prepare_again, shops, write_prepared
 
 from anchorrec_graph.convert.pipeline import convert
@@ -44,8 +44,16 @@ def plain_items(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+SEPARATORS = {
+    "rows": [{"user_id": "1", "item_id": "1"}],
+    "items": [{"item_id": "1", "categories": ["\x1f\x85", "a\x1cb"]}],
+    "split": False,
+}
+
+
 @settings(max_examples=12)
 @given(shops())
+@example(SEPARATORS)
 def test_there_and_back(shop: dict[str, Any]) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
