@@ -15,9 +15,9 @@ import polars as pl
 from anchorrec_graph.convert.shop import Shop, Written, write_float32
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.files import replacing
+from anchorrec_graph.prepare.sources.recbole import PARTS
 from anchorrec_graph.text import printable
 
-PARTS = ("train", "valid", "test")  # by label
 MISSING = [
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
     "NA", "NULL", "NaN", "None", "n/a", "nan", "null",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,13 +11,12 @@ import polars as pl
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from anchorrec_graph.data.checks import check_raw_data
-from anchorrec_graph.data.prepared import MANIFEST, PreparedConfig, check_folder
+from anchorrec_graph.data.checks import BLOCK, check_raw_data
+from anchorrec_graph.data.manifest import file_hash
+from anchorrec_graph.data.prepared import MANIFEST, check_folder
 from anchorrec_graph.data.raw import RawData
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.files import replacing
-
-BLOCK = 8192  # feature rows copied at a time
 
 
 class Shop(NamedTuple):
@@ -45,11 +43,9 @@ def read_shop(folder: Path) -> Shop:
     Raises:
         DataError: it is no prepared folder, is damaged, or holds what no training would take.
     """
-    check_folder(folder)
-    raw = PreparedConfig(folder=folder).read()
+    raw = check_folder(folder)
     check_raw_data(raw)
-    manifest = folder / MANIFEST
-    sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    sha256 = file_hash(folder / MANIFEST)
     users = pl.Series("user_id", raw.user_ids, dtype=pl.String)
     made_from = f"{folder.resolve()}, whose {MANIFEST} has the SHA-256 {sha256}"
     return Shop(folder.resolve().name or "shop", made_from, _rows(raw), users, raw.items, raw.features)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,12 @@ def content_hash(*arrays: NDArray[Any] | torch.Tensor) -> str:
         digest.update(f"{flat.dtype.str}{values.shape}".encode())
         digest.update(flat.view(np.uint8).data)
     return digest.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 (hex) over the bytes of a file, read in blocks. Raises what reading it raises."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_hash(value: Any) -> str:

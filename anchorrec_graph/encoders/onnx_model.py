@@ -12,7 +12,7 @@ from pydantic import PositiveFloat, PositiveInt, PrivateAttr
 
 from anchorrec_graph.encoders.base import ENCODERS, need
 from anchorrec_graph.encoders.image import ImageEncoder, squashed
-from anchorrec_graph.encoders.weights import file_hash
+from anchorrec_graph.encoders.weights import weights_hash
 from anchorrec_graph.errors import ConfigError
 
 Three = tuple[float, float, float]
@@ -37,7 +37,7 @@ class OnnxImage(ImageEncoder):
     _identity: str = PrivateAttr("")
 
     def load(self) -> None:
-        self._identity = file_hash(self.file)
+        self._identity = weights_hash(self.file)
         runtime = need("onnxruntime", "onnxruntime")
         try:
             self._session = runtime.InferenceSession(str(self.file), providers=["CPUExecutionProvider"])

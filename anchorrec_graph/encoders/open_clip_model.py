@@ -17,24 +17,21 @@ from pydantic import PrivateAttr
 from torch import Tensor
 
 from anchorrec_graph.encoders.base import ENCODERS, TextEncoder, need
-from anchorrec_graph.encoders.image import ImageEncoder
+from anchorrec_graph.encoders.image import TorchImage
 from anchorrec_graph.encoders.weights import ready, state_hash
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.text import first_line
 
 PACKAGES = ("open_clip_torch", "timm", "torchvision", "torch")
 
 
-class OpenClipImage(ImageEncoder):
+class OpenClipImage(TorchImage):
     """Unit rows of the image tower, with the model's own preprocessing."""
 
     name: Literal["open_clip_image"] = "open_clip_image"
     model: str  # open_clip's name, such as ViT-B-32, or a folder with open_clip_config.json and weights
     pretrained: str | None = None  # the tag of the weights, such as laion2b_s34b_b79k; none for a folder
-    device: str = "cpu"
     packages: ClassVar[tuple[str, ...]] = (*PACKAGES, "pillow")
-    _model: Any = PrivateAttr(None)
-    _transform: Any = PrivateAttr(None)
-    _identity: str = PrivateAttr("")
 
     def load(self) -> None:
         model, self._transform = load_clip(self.model, self.pretrained)
@@ -42,17 +39,8 @@ class OpenClipImage(ImageEncoder):
         self._identity = f"{state_hash(model)} {steps}"
         self._model = ready(model, self.device)
 
-    def identity(self) -> str:
-        return self._identity
-
-    def prepare(self, picture: Any) -> Tensor:
-        return self._transform(picture)  # type: ignore[no-any-return]  # the transform is untyped
-
-    def encode(self, batch: Sequence[Tensor]) -> NDArray[np.float32]:
-        pixels = torch.stack(list(batch))
-        with torch.inference_mode():
-            rows = self._model.encode_image(pixels.to(self.device), normalize=True)
-        return rows.float().cpu().numpy()  # type: ignore[no-any-return]  # the model is untyped
+    def rows(self, pixels: Tensor) -> Tensor:
+        return self._model.encode_image(pixels, normalize=True)  # type: ignore[no-any-return]  # the model is untyped
 
 
 class OpenClipText(TextEncoder):
@@ -97,7 +85,7 @@ def load_clip(model: str, pretrained: str | None) -> tuple[Any, Any]:
     try:
         found: tuple[Any, Any] = library.create_model_from_pretrained(clip_name(model), pretrained)
     except Exception as error:  # open_clip raises the errors of the hub, of torch and its own
-        reason = (str(error).splitlines() or [""])[0]
+        reason = first_line(error)
         raise ConfigError(
             f"open_clip model '{model}', weights {pretrained}: cannot be loaded ({reason})"
         ) from error

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from anchorrec_graph.data.manifest import file_hash
 from anchorrec_graph.encoders.base import Encoder, Unreadable
 from anchorrec_graph.encoders.journal import Journal
 from anchorrec_graph.encoders.rows import as_stored
@@ -150,8 +151,7 @@ def input_hash(value: str | Path) -> bytes:
     """SHA-256 of a text or of a file's content."""
     if isinstance(value, str):
         return hashlib.sha256(value.encode()).digest()
-    with open(value, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    return bytes.fromhex(file_hash(value))
 
 
 def _kept(place: Paths, key: dict[str, Any], dtype: DType) -> Kept:

@@ -12,6 +12,7 @@ import polars as pl
 from anchorrec_graph.data.prepared import ITEMS, read_manifest
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.text import first_line
 
 LEAVES = "leaves the folder"
 TEXT_COLUMNS = ("title", "brand", "categories", "description")
@@ -36,7 +37,7 @@ def read_items(folder: Path) -> pl.DataFrame:
     try:
         items = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = (str(error).splitlines() or [""])[0]
+        reason = first_line(error)
         raise DataError(f"{path}: no whole Parquet file ({reason}); prepare the data again") from error
     if items.schema.get("item_id") != pl.String or items["item_id"].null_count() or not len(items):
         raise DataError(

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 
 from anchorrec_graph.data.checks import BLOCK, RESERVED
 from anchorrec_graph.data.features import open_features
-from anchorrec_graph.data.manifest import content_hash
+from anchorrec_graph.data.manifest import content_hash, file_hash
 from anchorrec_graph.data.prepared import FEATURES, items_hash
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.files import replacing, save_json
+from anchorrec_graph.text import first_line
 
 FORMAT = 1
 EXAMPLES = 5
@@ -84,11 +84,11 @@ def open_stored(place: Paths) -> Stored:
             and sidecar["hash"] == content_hash(rows)
             and sidecar["items_hash"] == items_hash(table)
             and sidecar["rows"] == len(rows) == len(table)
-            and sidecar["table_hash"] == _file_hash(place.table)
+            and sidecar["table_hash"] == file_hash(place.table)
             and dict(table.schema) == dict.fromkeys(("item_id", "input", "missing"), pl.String)
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
-        reason = (str(error).splitlines() or [""])[0]
+        reason = first_line(error)
         raise DataError(f"{place.sidecar}: no finished features ({reason}); {again}") from error
     if not whole:
         raise DataError(f"{place.sidecar}: is not of {place.matrix.name} and {place.table.name}; {again}")
@@ -149,7 +149,7 @@ def save(
         "dtype": dtype,
         "items_hash": items_hash(items),
         "hash": content_hash(open_features(place.matrix)),
-        "table_hash": _file_hash(place.table),
+        "table_hash": file_hash(place.table),
         "missing": {
             "policy": policy,
             "rows": len(missing),
@@ -188,11 +188,6 @@ def refuse_missing(items: pl.DataFrame, missing: Mapping[int, str], policy: Poli
             f"{f' (and {len(missing) - 1} more items)' if len(missing) > 1 else ''}; "
             "supply it, or take --missing mean or --missing zero"
         )
-
-
-def _file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reasons(missing: Mapping[int, str]) -> str:

@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 from anchorrec_graph.encoders.base import ENCODERS, TextEncoder, need
 from anchorrec_graph.encoders.weights import folder_hash, model_folder
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.text import first_line
 
 PACKAGES = ("sentence-transformers", "transformers", "tokenizers", "torch")
 
@@ -74,7 +75,7 @@ def load_model(folder: Path, device: str) -> Any:
     try:
         return library.SentenceTransformer(str(folder), device=device, **options)
     except (OSError, ValueError, RuntimeError, KeyError, AssertionError) as error:
-        reason = (str(error).splitlines() or [""])[0]
+        reason = first_line(error)
         raise ConfigError(
             f"{folder}: no sentence-transformers model with safetensors weights ({reason})"
         ) from error

@@ -13,16 +13,17 @@ from pydantic import PrivateAttr
 from torch import Tensor
 
 from anchorrec_graph.encoders.base import ENCODERS, TextEncoder, need
-from anchorrec_graph.encoders.image import ImageEncoder
+from anchorrec_graph.encoders.image import TorchImage
 from anchorrec_graph.encoders.text import quiet
 from anchorrec_graph.encoders.weights import folder_hash, model_folder, ready
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.text import first_line
 
 PACKAGES = ("transformers", "tokenizers", "torch")
 SAFE = {"trust_remote_code": False, "local_files_only": True}
 
 
-class TransformersImage(ImageEncoder):
+class TransformersImage(TorchImage):
     """CLIP-like models: the projected image features. Others: the last hidden state, pooled.
 
     Pooling: `mean` over tokens or positions, `first` token, or the model's own `pooler`.
@@ -31,34 +32,21 @@ class TransformersImage(ImageEncoder):
     name: Literal["transformers_image"] = "transformers_image"
     model: str  # a folder, or a name on the Hugging Face hub
     pooling: Literal["mean", "first", "pooler"] = "mean"
-    device: str = "cpu"
     packages: ClassVar[tuple[str, ...]] = (*PACKAGES, "pillow")
     neutral: ClassVar[frozenset[str]] = frozenset({"max_bytes", "max_pixels", "device", "model"})
-    _model: Any = PrivateAttr(None)
-    _processor: Any = PrivateAttr(None)
-    _identity: str = PrivateAttr("")
 
     def load(self) -> None:
         folder = model_folder(self.model)
         self._model = ready(load_model(folder, pooler=self.pooling == "pooler"), self.device)
         # without torchvision, which the other backend needs
-        self._processor = _load(folder, "AutoImageProcessor", backend="pil")
+        processor = _load(folder, "AutoImageProcessor", backend="pil")
+        self._transform = lambda picture: processor(images=picture, return_tensors="pt")["pixel_values"][0]
         self._identity = folder_hash(folder)
 
-    def identity(self) -> str:
-        return self._identity
-
-    def prepare(self, picture: Any) -> Tensor:
-        return self._processor(images=picture, return_tensors="pt")["pixel_values"][0]  # type: ignore[no-any-return]  # untyped
-
-    def encode(self, batch: Sequence[Tensor]) -> NDArray[np.float32]:
-        pixels = torch.stack(list(batch)).to(self.device)
-        with torch.inference_mode():
-            if hasattr(self._model, "get_image_features"):
-                rows = _pooled(self._model.get_image_features(pixel_values=pixels))
-            else:
-                rows = self._pool(self._model(pixel_values=pixels))
-        return rows.float().cpu().numpy()
+    def rows(self, pixels: Tensor) -> Tensor:
+        if hasattr(self._model, "get_image_features"):
+            return _pooled(self._model.get_image_features(pixel_values=pixels))
+        return self._pool(self._model(pixel_values=pixels))
 
     def _pool(self, output: Any) -> Tensor:
         if self.pooling == "pooler":
@@ -121,7 +109,7 @@ def _load(folder: Path, kind: str, **options: Any) -> Any:
     try:
         return getattr(library, kind).from_pretrained(folder, **SAFE, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
+        reason = first_line(error)
         raise ConfigError(f"{folder}: {kind} cannot be loaded by transformers ({reason})") from error
 
 

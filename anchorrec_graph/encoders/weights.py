@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from anchorrec_graph.data.manifest import content_hash, json_hash
+from anchorrec_graph.data.manifest import content_hash, file_hash, json_hash
 from anchorrec_graph.encoders.base import need
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.text import first_line
 
 UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.ot", "*.onnx", "*.py")
 
@@ -30,7 +30,7 @@ def model_folder(model: str) -> Path:
     try:
         return Path(hub.snapshot_download(model, ignore_patterns=list(UNSAFE)))
     except Exception as error:  # the hub client raises its own, httpx's and the system's errors
-        reason = (str(error).splitlines() or [""])[0]
+        reason = first_line(error)
         raise ConfigError(
             f"model '{model}': no such folder, and the hub gave none ({type(error).__name__}: {reason}); "
             "give the path of a local folder"
@@ -40,18 +40,17 @@ def model_folder(model: str) -> Path:
 def folder_hash(folder: Path) -> str:
     """SHA-256 (hex) over the names and contents of all files below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return json_hash({str(path.relative_to(folder)): file_hash(path) for path in files})
+    return json_hash({str(path.relative_to(folder)): weights_hash(path) for path in files})
 
 
-def file_hash(path: Path) -> str:
+def weights_hash(path: Path) -> str:
     """SHA-256 (hex) of a file.
 
     Raises:
         ConfigError: it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_hash(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -75,4 +74,4 @@ def ready(model: Any, device: str) -> Any:
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device '{device}': {str(error).splitlines()[0]}; take cpu") from error
+        raise ConfigError(f"device '{device}': {first_line(error)}; take cpu") from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+from anchorrec_graph.data.manifest import file_hash
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.prepare.sources.base import Source
 
@@ -53,15 +53,8 @@ def check_unchanged(inputs: list[Input]) -> None:
 
 def _input(kind: str, path: Path) -> Input:
     try:
-        with open(path, "rb") as file:
-            status = path.stat()
-            return Input(
-                kind,
-                path,
-                status.st_size,
-                status.st_mtime_ns,
-                hashlib.file_digest(file, "sha256").hexdigest(),
-            )
+        status = path.stat()
+        return Input(kind, path, status.st_size, status.st_mtime_ns, file_hash(path))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; check the paths given to prepare") from error
     except OSError as error:

@@ -10,12 +10,12 @@ import polars as pl
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from anchorrec_graph.data.checks import BLOCK
 from anchorrec_graph.data.features import open_features
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.files import replacing
 from anchorrec_graph.prepare.sources.base import ITEM_COLUMNS
-
-BLOCK = 8192  # feature rows copied at a time
+from anchorrec_graph.text import first_line
 
 
 class Aligned(NamedTuple):
@@ -72,9 +72,8 @@ def _table(ids: pl.Series, row: NDArray[np.int64], pieces: list[Path]) -> pl.Dat
     try:
         table = pl.concat(picked, how="diagonal_relaxed") if picked else pl.DataFrame()
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
         raise DataError(
-            f"item metadata: a column changes its type between rows or files ({reason})"
+            f"item metadata: a column changes its type between rows or files ({first_line(error)})"
         ) from error
     order = [name for name in ITEM_COLUMNS if name in table.columns]
     order += [name for name in table.columns if name not in order]

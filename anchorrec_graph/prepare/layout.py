@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from anchorrec_graph.data.manifest import file_hash
 from anchorrec_graph.data.prepared import (
     FEATURES,
     FORMAT,
@@ -92,9 +92,7 @@ def write_folder(content: Content, origin: dict[str, Any], folder: Path) -> dict
     files = {}
     for path in sorted(folder.iterdir()):
         if path.is_file():
-            with open(path, "rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256}
+            files[path.name] = {"bytes": path.stat().st_size, "sha256": file_hash(path)}
     manifest = {**manifest_of(content, origin), "files": files}
     save_json(folder / MANIFEST, manifest)
     return manifest

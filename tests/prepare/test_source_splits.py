@@ -18,7 +18,7 @@ from anchorrec_graph.errors import DataError
 from anchorrec_graph.prepare.pipeline import survey
 from anchorrec_graph.prepare.rejects import Rejects
 from anchorrec_graph.prepare.settings import PrepareSettings, prepare_settings
-from anchorrec_graph.prepare.sources.base import INTERACTION_COLUMNS, LABEL, Source
+from anchorrec_graph.prepare.sources.base import INTERACTION_COLUMNS, LABEL, ListedFiles
 from anchorrec_graph.prepare.sources.mmrec import MMRec
 
 HEADER = "userID\titemID\trating\tx_label\n"
@@ -141,20 +141,19 @@ def test_features_beside_the_items_come_along(tmp_path: Path) -> None:
     assert not (tmp_path / "none/features").exists()
 
 
-class Given(Source):
+class Given(ListedFiles):
     """One row per file: its label, `none` or `missing`."""
 
     name: str = "given"
-    files: tuple[Path, ...]
-
-    def interaction_files(self) -> tuple[Path, ...]:
-        return self.files
 
     def read_interactions(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         frame = pl.DataFrame([("u", path.name, None, None)], schema=INTERACTION_COLUMNS, orient="row")
         text = path.read_text()
         label = pl.lit(None if text == "none" else text).cast(LABEL["label"], strict=False)
         yield frame if text == "missing" else frame.with_columns(label.alias("label"))
+
+    def read_items(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
+        raise AssertionError(f"{path} was not named")
 
 
 @pytest.mark.parametrize(

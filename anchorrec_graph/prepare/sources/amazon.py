@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-from pydantic import Field
 
 from anchorrec_graph.prepare.rejects import Rejects
 from anchorrec_graph.prepare.sources import items as item
-from anchorrec_graph.prepare.sources.base import SOURCES, Source
+from anchorrec_graph.prepare.sources.base import SOURCES, ListedFiles
 from anchorrec_graph.prepare.sources.csv_rows import CSV, csv_rows
 from anchorrec_graph.prepare.sources.interactions import interactions
 from anchorrec_graph.prepare.sources.json_rows import json_records, json_rows
@@ -41,54 +40,38 @@ METADATA, METADATA_2023 = Fields({"item_id": ("asin",)}), Fields({"item_id": ("p
 LARGE_FIRST = ("large", "hi_res", "thumb")
 
 
-class Amazon2014(Source):
+class Amazon2014(ListedFiles):
     """Reviews as JSON lines (reviewerID, asin, overall, unixReviewTime) and metadata.
 
     Lines in Python's notation, as metadata was first published, are parsed and never evaluated.
     """
 
     name: Literal["amazon2014"] = "amazon2014"
-    files: tuple[Path, ...] = Field(min_length=1)  # reviews
-    items: tuple[Path, ...] = ()  # metadata
-
-    def interaction_files(self) -> tuple[Path, ...]:
-        return self.files
 
     def read_interactions(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         for rows in json_rows(path, REVIEWS, rejects, loose=True):
             yield from interactions(rows, path, rejects)
-
-    def item_files(self) -> tuple[Path, ...]:
-        return self.items
 
     def read_items(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         records = json_records(path, METADATA, rejects, loose=True)
         yield from item.item_frames(records, path, rejects, _item_2014)
 
 
-class Amazon2018(Source):
+class Amazon2018(ListedFiles):
     """Reviews and metadata as JSON lines: as 2014, with `category`, prices as text and lists of images."""
 
     name: Literal["amazon2018"] = "amazon2018"
-    files: tuple[Path, ...] = Field(min_length=1)  # reviews
-    items: tuple[Path, ...] = ()  # metadata
-
-    def interaction_files(self) -> tuple[Path, ...]:
-        return self.files
 
     def read_interactions(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         for rows in json_rows(path, REVIEWS, rejects):
             yield from interactions(rows, path, rejects)
-
-    def item_files(self) -> tuple[Path, ...]:
-        return self.items
 
     def read_items(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         records = json_records(path, METADATA, rejects)
         yield from item.item_frames(records, path, rejects, _item_2018)
 
 
-class Amazon2023(Source):
+class Amazon2023(ListedFiles):
     """Reviews as JSON lines or, by the suffix .csv or .csv.gz, as CSV; metadata as JSON lines.
 
     The item is `parent_asin`, or `asin` where that is missing; times are milliseconds in the files.
@@ -96,11 +79,6 @@ class Amazon2023(Source):
     """
 
     name: Literal["amazon2023"] = "amazon2023"
-    files: tuple[Path, ...] = Field(min_length=1)  # reviews
-    items: tuple[Path, ...] = ()  # metadata
-
-    def interaction_files(self) -> tuple[Path, ...]:
-        return self.files
 
     def read_interactions(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         if path.name.removesuffix(".gz").endswith(".csv"):
@@ -109,9 +87,6 @@ class Amazon2023(Source):
             blocks = json_rows(path, REVIEWS_2023, rejects)
         for rows in blocks:
             yield from interactions(rows, path, rejects, "ms")
-
-    def item_files(self) -> tuple[Path, ...]:
-        return self.items
 
     def read_items(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         records = json_records(path, METADATA_2023, rejects)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
+from pydantic import Field
 
 from anchorrec_graph.prepare.rejects import Rejects
 from anchorrec_graph.registry import Registry
@@ -54,21 +55,34 @@ class Source(Settings, ABC):
             DataError: the file is missing, truncated, wrongly encoded, or lacks a column.
         """
 
+    @abstractmethod
     def item_files(self) -> tuple[Path, ...]:
-        """The files of item metadata; none by default."""
-        return ()
+        """The files of item metadata, if there are any."""
 
+    @abstractmethod
     def read_items(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         """Frames with `item_id`, those of ITEM_COLUMNS that the format has, and any columns beside them.
 
         Raises:
             DataError: the file is missing, truncated, wrongly encoded, or lacks a column.
         """
-        raise NotImplementedError(f"{self.name} has no item files")
 
     def feature_files(self) -> Mapping[str, Path]:
         """Modality -> `.npy` of rows in the order of the item files, where the format brings features."""
         return {}
+
+
+class ListedFiles(Source, ABC):
+    """A source whose files are named one by one."""
+
+    files: tuple[Path, ...] = Field(min_length=1)  # of interactions
+    items: tuple[Path, ...] = ()  # of metadata
+
+    def interaction_files(self) -> tuple[Path, ...]:
+        return self.files
+
+    def item_files(self) -> tuple[Path, ...]:
+        return self.items
 
 
 SOURCES: Registry[type[Source]] = Registry("source")

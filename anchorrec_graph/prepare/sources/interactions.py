@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 
 from anchorrec_graph.prepare.rejects import Rejects
-from anchorrec_graph.prepare.sources.base import BLOCK, INTERACTION_COLUMNS
+from anchorrec_graph.prepare.sources.base import BLOCK, INTERACTION_COLUMNS, LABEL
 from anchorrec_graph.prepare.sources.rows import Rows
 
 TimeUnit = Literal["s", "ms", "us", "iso"]
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 BLANKS = " \t\n\r\f\v"  # taken off around ids and numbers
+LABELS, BAD_LABEL = ("0", "1", "2"), "x_label is not 0, 1 or 2"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -27,15 +28,18 @@ def interactions(
 
     Ids keep their text, without blanks around it. A rating is a finite decimal number; a time a number of
     `unit`s (fractions of a second are cut off) or an ISO 8601 date, in UTC unless it says otherwise.
-    Ratings and times that are empty or absent are null. `ids` is a pattern that ids must match.
+    Ratings and times that are empty or absent are null. `ids` is a pattern that ids must match. A column
+    `label` of the rows, 0, 1, 2 or empty, comes along.
     """
+    label = [name for name in LABEL if name in rows.frame.columns]
     absent = [name for name in INTERACTION_COLUMNS if name not in rows.frame.columns]
-    stripped = [pl.col(name).str.strip_chars(BLANKS) for name in INTERACTION_COLUMNS]
+    stripped = [pl.col(name).str.strip_chars(BLANKS) for name in (*INTERACTION_COLUMNS, *label)]
     rating = pl.col("rating").cast(pl.Float64, strict=False)
     finite = rating.is_finite().fill_null(False)
     time = pl.col("timestamp")
     wrong_time = "timestamp is no ISO date" if unit == "iso" else "timestamp is no number within 64 bits"
     reasons = [
+        *(pl.when(~pl.col(name).is_in(LABELS)).then(pl.lit(BAD_LABEL)) for name in label),
         *_id_faults("user_id", ids),
         *_id_faults("item_id", ids),
         pl.when(pl.col("rating").is_not_null() & ~finite).then(pl.lit("rating is no finite number")),
@@ -51,6 +55,7 @@ def interactions(
             "item_id",
             rating.alias("rating"),
             pl.col("seconds").alias("timestamp"),
+            *(pl.col(name).cast(pl.Int8, strict=False) for name in label),
             pl.coalesce(reasons).alias("reason"),
         )
         .collect()

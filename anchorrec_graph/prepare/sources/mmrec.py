@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -17,8 +16,8 @@ from anchorrec_graph.prepare.rejects import Rejects
 from anchorrec_graph.prepare.sources import items as item
 from anchorrec_graph.prepare.sources.base import BLOCK, ITEM_COLUMNS, SOURCES, Source
 from anchorrec_graph.prepare.sources.csv_rows import TSV, csv_rows
-from anchorrec_graph.prepare.sources.interactions import BLANKS, interactions
-from anchorrec_graph.prepare.sources.rows import Fields, Rows
+from anchorrec_graph.prepare.sources.interactions import interactions
+from anchorrec_graph.prepare.sources.rows import Fields
 from anchorrec_graph.prepare.sources.tables import table_records
 from anchorrec_graph.text import printable
 
@@ -34,8 +33,6 @@ FIELDS = Fields(
     hint="an MMRec table has userID and itemID, separated by tabs",
 )
 ROW_NUMBER = r"^(0|[1-9][0-9]{0,17})$"
-LABELS = ("0", "1", "2")
-BAD_LABEL = "x_label is not 0, 1 or 2"
 
 
 class MMRec(Source):
@@ -76,7 +73,7 @@ class MMRec(Source):
             return {ours: plain[name] for ours, name in FIELDS.choose(path, plain).items()}
 
         for rows in csv_rows(path, TSV, choose, rejects):
-            yield from _labelled(rows, path, rejects)
+            yield from interactions(rows, path, rejects, ids=ROW_NUMBER)
 
     def item_files(self) -> tuple[Path, ...]:
         """The item table, or the interactions, which then tell how many items there are."""
@@ -138,36 +135,6 @@ class MMRec(Source):
                 f"{path}: itemID must number the items 0..{len(table) - 1}, each once; renumber them"
             )
         return table.with_columns(number).sort("itemID").drop("itemID")
-
-
-class _Noted(Rejects):
-    """Hands malformed rows on to `to`, and notes their numbers."""
-
-    def __init__(self, to: Rejects) -> None:
-        super().__init__()
-        self.to, self.rows = to, list[int]()
-
-    def add(self, path: Path, row: int, reason: str, text: str) -> None:
-        self.rows.append(row)
-        self.to.add(path, row, reason, text)
-
-
-def _labelled(rows: Rows, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
-    """Interactions with the labels of their rows, if the table has any."""
-    if "label" not in rows.frame.columns:
-        yield from interactions(rows, path, rejects, ids=ROW_NUMBER)
-        return
-    text = rows.frame["label"].str.strip_chars(BLANKS)
-    is_label = text.is_in(["", *LABELS]) | text.is_null()
-    for position in (~is_label).arg_true().to_list():
-        rejects.add(path, int(rows.number[position]), BAD_LABEL, rows.text(position))
-    places = is_label.arg_true().to_numpy()
-    kept = Rows(rows.frame[places], rows.number[places], lambda place: rows.text(int(places[place])))
-    noted = _Noted(rejects)
-    frames = list(interactions(kept, path, noted, ids=ROW_NUMBER))
-    label = text[places].filter(~pl.Series(np.isin(kept.number, noted.rows))).cast(pl.Int8, strict=False)
-    if frames:
-        yield from pl.concat(frames).with_columns(label.alias("label")).iter_slices(BLOCK)
 
 
 def _item(record: Mapping[str, Any]) -> item.Item:

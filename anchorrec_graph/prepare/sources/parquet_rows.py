@@ -14,7 +14,7 @@ from anchorrec_graph.errors import DataError
 from anchorrec_graph.prepare.sources.base import BLOCK
 from anchorrec_graph.prepare.sources.interactions import PER_SECOND, TimeUnit
 from anchorrec_graph.prepare.sources.rows import Fields, Records, Rows
-from anchorrec_graph.text import printable
+from anchorrec_graph.text import first_line, printable
 
 T = TypeVar("T")
 
@@ -89,5 +89,5 @@ def _guarded(path: Path, read: Callable[[], T]) -> T:
     try:
         return read()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
-        raise DataError(f"{path}: not a whole Parquet file ({printable(reason)}); write it again") from error
+        reason = printable(first_line(error))
+        raise DataError(f"{path}: not a whole Parquet file ({reason}); write it again") from error

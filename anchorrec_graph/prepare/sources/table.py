@@ -12,7 +12,7 @@ from pydantic import Field
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.prepare.rejects import Rejects
 from anchorrec_graph.prepare.sources import items as item
-from anchorrec_graph.prepare.sources.base import ITEM_COLUMNS, SOURCES, Source
+from anchorrec_graph.prepare.sources.base import ITEM_COLUMNS, SOURCES, ListedFiles
 from anchorrec_graph.prepare.sources.interactions import TimeUnit, interactions
 from anchorrec_graph.prepare.sources.rows import Fields
 from anchorrec_graph.prepare.sources.tables import table_records, table_rows
@@ -21,7 +21,7 @@ from anchorrec_graph.text import printable
 Described = Literal["title", "description", "brand", "categories", "price", "image"]
 
 
-class Table(Source):
+class Table(ListedFiles):
     """Any table by its suffix: .csv, .tsv, .jsonl, .json (lines), .parquet; the text ones also with .gz.
 
     In item files a column called as ours (`title`, ...) is read as that unless `columns` names another.
@@ -29,19 +29,14 @@ class Table(Source):
     """
 
     name: Literal["table"] = "table"
-    files: tuple[Path, ...] = Field(min_length=1)
     user_column: str = "user_id"
     item_column: str = "item_id"
     rating_column: str | None = None
     time_column: str | None = None
     time_unit: TimeUnit = "s"  # iso: text such as 2014-07-23 or 2014-07-23T10:00:00+02:00
-    items: tuple[Path, ...] = ()
     item_id_column: str | None = None  # in `items`; None: as in item_column
     columns: dict[Described, str] = Field(default_factory=dict)  # in `items`: ours -> the column's name
     categories_separator: str = Field(default="|", min_length=1)  # of categories that are one text
-
-    def interaction_files(self) -> tuple[Path, ...]:
-        return self.files
 
     def read_interactions(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         names = {"user_id": (self.user_column,), "item_id": (self.item_column,)}
@@ -52,9 +47,6 @@ class Table(Source):
         hint = "name another with user_column, item_column, rating_column, time_column"
         for rows in table_rows(path, Fields(names, hint=hint), rejects, self.time_unit):
             yield from interactions(rows, path, rejects, self.time_unit)
-
-    def item_files(self) -> tuple[Path, ...]:
-        return self.items
 
     def read_items(self, path: Path, rejects: Rejects) -> Iterator[pl.DataFrame]:
         named = {"item_id": self.item_id_column or self.item_column}
