@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,26 +25,54 @@ def reduce_features(features: Tensor, dim: int) -> Tensor:
 
     The best approximation of all cosines in `dim` dimensions (Eckart and Young
     1936), by randomised subspace iteration (Halko et al. 2011) from a fixed
-    seed. A `dim` not below min(n, D) keeps the unit rows as they are. Kept on
-    disk, like item graphs, under the hash of features and `dim`.
+    seed. A `dim` not below min(n, D) keeps the unit rows as they are. The vectors
+    are kept on disk, like item graphs, under the hash of features and `dim`.
 
     Shapes: [n, D] -> [n, dim], or [n, D].
     """
-    unit = unit_rows(features)[0]
-    if dim >= min(unit.shape):
-        return unit
+    basis, unit = leading_basis(features, dim), unit_rows(features)[0]
+    return unit if basis is None else unit @ basis
+
+
+def leading_basis(features: Tensor, dim: int) -> Tensor | None:
+    """V of `reduce_features` [D, dim]; None where it keeps the rows as they are."""
+    if dim >= min(features.shape):
+        return None
 
     def build() -> dict[str, Tensor]:
-        return {"reduced": _leading(unit, dim)}
+        unit = unit_rows(features)[0]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            vectors = torch.svd_lowrank(unit, q=min(dim + OVERSAMPLING, *unit.shape))[2]
+        return {"basis": vectors[:, :dim].contiguous()}
 
-    return cached_tensors("reduced", str(dim), features, build)["reduced"]
+    return cached_tensors("basis", str(dim), features, build)["basis"]
 
 
-def _leading(unit: Tensor, dim: int) -> Tensor:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        basis = torch.svd_lowrank(unit, q=min(dim + OVERSAMPLING, *unit.shape))[2][:, :dim]
-    return unit @ basis
+class Fusion(NamedTuple):
+    """How rows of one modality enter the fused feature: `((unit row) V - mean) scale`."""
+
+    basis: Tensor | None  # V [D, w]
+    mean: Tensor  # [w]
+    scale: float
+
+    def rows(self, features: Tensor) -> Tensor:
+        """[n, D] -> [n, w]; 0 for rows that have no feature."""
+        unit, valid = unit_rows(features)
+        reduced = unit if self.basis is None else unit @ self.basis
+        return torch.where(valid.unsqueeze(1), reduced - self.mean, 0.0) * self.scale
+
+
+def fusion(features: Tensor, dim: int) -> Fusion:
+    """The `Fusion` of a modality with features [n, D], in which its own rows have mean 0 and mean square 1."""
+    valid = unit_rows(features)[1].unsqueeze(1)
+    reduced = reduce_features(features, dim)
+    count = valid.sum().clamp(min=1)
+    mean = (reduced * valid).sum(0) / count
+    spread = torch.where(valid, reduced - mean, 0.0).square().sum() / count
+    # rows that all point one way leave only rounding errors of about 1e-7, which are no feature
+    scale = float(spread.rsqrt()) if spread > 1e-10 else 0.0
+    return Fusion(leading_basis(features, dim), mean, scale)
 
 
 def fuse_features(features: Mapping[str, Tensor], dim: int) -> Tensor:
@@ -54,7 +83,7 @@ def fuse_features(features: Mapping[str, Tensor], dim: int) -> Tensor:
 
     Shapes: each [n, D_m] -> [n, sum of reduced dims].
     """
-    return torch.cat([_centred(rows, dim) for rows in features.values()], dim=1)
+    return torch.cat([fusion(rows, dim).rows(rows) for rows in features.values()], dim=1)
 
 
 def add_fused(features: dict[str, Tensor], name: str, dim: int | None = None) -> dict[str, Tensor]:
@@ -68,13 +97,3 @@ def add_fused(features: dict[str, Tensor], name: str, dim: int | None = None) ->
     if name != FUSED:
         raise ConfigError("model.fused: " + unknown_name("modality", name, [*features, FUSED]))
     return {**features, FUSED: fuse_features(features, dim or FUSED_DIM)}
-
-
-def _centred(features: Tensor, dim: int) -> Tensor:
-    valid = unit_rows(features)[1].unsqueeze(1)
-    reduced = reduce_features(features, dim)
-    mean = (reduced * valid).sum(0) / valid.sum().clamp(min=1)
-    centred = torch.where(valid, reduced - mean, 0.0)
-    spread = centred.square().sum() / valid.sum().clamp(min=1)
-    # rows that all point one way leave only rounding errors of about 1e-7, which are no feature
-    return centred / spread.sqrt() if spread > 1e-10 else torch.zeros_like(centred)

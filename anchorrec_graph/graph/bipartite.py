@@ -7,6 +7,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
+from anchorrec_graph.graph.normalize import inverse_sqrt
 from anchorrec_graph.graph.relation import Relation, normalized_relation
 
 
@@ -31,6 +32,16 @@ def user_from_item_relation(edge_index: Tensor, num_users: int, num_items: int) 
     item_degree = torch.bincount(item, minlength=num_items).float()
     weight = (user_degree[user] * item_degree[item]).rsqrt()
     return Relation(user, item, weight, (num_users, num_items))
+
+
+def sent_to_strangers(rows: Tensor, graph: Relation) -> Tensor:
+    r"""Item rows :math:`y_i / \sqrt{d_i}`: a user with n items whom the graph does not have gets
+    :math:`n^{-1/2}` times their sum, since an edge to one weighs :math:`1 / \sqrt{n d_i}` as in A^.
+
+    The degrees stay those of training. Shapes: rows [I, d], graph of `bipartite_relation` -> [I, d].
+    """
+    degree = torch.bincount(graph.edge_index[1], minlength=graph.size[0])[-len(rows) :]
+    return rows * inverse_sqrt(degree.to(rows.dtype)).unsqueeze(1)
 
 
 def interaction_relation(edge_index: Tensor, num_users: int, num_items: int) -> Relation:

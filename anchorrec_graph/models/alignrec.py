@@ -12,7 +12,12 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.encoders.fused import FUSED, add_fused
 from anchorrec_graph.errors import ConfigError
-from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph, user_from_item_relation
+from anchorrec_graph.graph.bipartite import (
+    bipartite_relation,
+    sent_to_strangers,
+    train_graph,
+    user_from_item_relation,
+)
 from anchorrec_graph.graph.knn import KnnConfig, knn_relation
 from anchorrec_graph.losses.contrastive import info_nce
 from anchorrec_graph.losses.preservation import similarity_gap
@@ -28,6 +33,7 @@ from anchorrec_graph.models.base import (
 from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.features import FeatureTable
+from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.view import ModalityView
 from anchorrec_graph.registry import registered
 from anchorrec_graph.typing import Batch, Embeddings, View
@@ -93,10 +99,12 @@ class AlignRec(Recommender):
         content = self.view(self.features(), self.item.weight, self.item_graph)
         return x[: self.num_users], x[self.num_users :], self.user_from_item(content), content
 
-    def encode(self) -> Embeddings:
+    def views(self) -> dict[str, View]:
         id_user, id_item, content_user, content_item = self.propagate()
-        views = {ID: View(id_user, id_item), self.config.fused: View(content_user, content_item)}
-        return self.scoring.embeddings(views)
+        return {ID: View(id_user, id_item), self.config.fused: View(content_user, content_item)}
+
+    def encode(self) -> Embeddings:
+        return self.scoring.embeddings(self.views())
 
     def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
         x, (_, _, _, content) = torch.cat([self.user.weight, self.item.weight]), self.propagate()
@@ -106,6 +114,12 @@ class AlignRec(Recommender):
             self.config.fused: functional.pad(terms, (0, 0, 1, 0)),  # nothing is the user's own
         }
         return self.scoring.user_parts(parts, items)
+
+    def fold_in(self) -> FoldIn:
+        x, views = torch.cat([self.user.weight, self.item.weight]), self.views()
+        sent = {m: view.item for m, view in views.items()}
+        sent[ID] = self.backbone.sent(x, self.user_item)[self.num_users :]
+        return self.scoring.fold_in({m: sent_to_strangers(y, self.user_item) for m, y in sent.items()}, views)
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

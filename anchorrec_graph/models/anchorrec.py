@@ -11,10 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.encoders.fused import FUSED, add_fused, reduce_features
+from anchorrec_graph.encoders.fused import FUSED, FUSED_DIM, add_fused, fusion, reduce_features
 from anchorrec_graph.errors import ConfigError
-from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph, user_from_item_relation
-from anchorrec_graph.graph.knn import KnnConfig, knn_relation
+from anchorrec_graph.graph.bipartite import (
+    bipartite_relation,
+    sent_to_strangers,
+    train_graph,
+    user_from_item_relation,
+)
+from anchorrec_graph.graph.knn import KnnConfig, cached_knn_edges, knn_relation, unit_rows
+from anchorrec_graph.graph.normalize import inverse_sqrt
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.losses.contrastive import info_nce
 from anchorrec_graph.losses.margin import cosine_margin
@@ -22,6 +28,7 @@ from anchorrec_graph.losses.preservation import similarity_gap
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, FullSoftmaxConfig, RankingLossConfig
 from anchorrec_graph.losses.regularization import squared_norm_penalty
 from anchorrec_graph.models.base import (
+    HISTORY,
     ID,
     MODELS,
     EmbeddingModelConfig,
@@ -30,8 +37,10 @@ from anchorrec_graph.models.base import (
     xavier_table,
 )
 from anchorrec_graph.models.scoring import Scoring
+from anchorrec_graph.nn.attachment import Attachment, Neighbourhood
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.features import FeatureTable
+from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import HistoryConfig
 from anchorrec_graph.nn.projection import linear_head, mlp_head
 from anchorrec_graph.nn.view import ModalityView, ViewStart
@@ -182,14 +191,18 @@ class AnchorRec(Recommender):
         recovered: Tensor = self.decoder(self.heads[self.config.fused](views[self.config.fused]))
         return self.config.recover_weight * recovered
 
-    def encode(self) -> Embeddings:
+    def learned_views(self) -> dict[str, View]:
+        """The views in the score, before it scales them."""
         id_user, id_item, item_views = self.propagate()
         views = {ID: View(id_user, id_item)}
         views |= {m: View(self.user_from_item(item_views[m]), item_views[m]) for m in self.score_views}
         recovered = self.recovered(item_views)
         if recovered is not None:
             views[RECOVERED] = View(None, recovered)
-        return self.scoring.embeddings(views)
+        return views
+
+    def encode(self) -> Embeddings:
+        return self.scoring.embeddings(self.learned_views())
 
     def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
         x, (_, _, views) = torch.cat([self.user.weight, self.item.weight]), self.propagate()
@@ -198,6 +211,43 @@ class AnchorRec(Recommender):
             _, terms = self.user_from_item.terms(views[m], user)
             parts[m] = functional.pad(terms, (0, 0, 1, 0))  # nothing is the user's own
         return self.scoring.user_parts(parts, items)
+
+    def fold_in(self) -> FoldIn:
+        x, views = torch.cat([self.user.weight, self.item.weight]), self.learned_views()
+        sent = {m: view.item for m, view in views.items() if m != RECOVERED}
+        sent[ID] = self.backbone.sent(x, self.user_item)[self.num_users :]
+        return self.scoring.fold_in({m: sent_to_strangers(y, self.user_item) for m, y in sent.items()}, views)
+
+    def attachment(self, data: HeteroData) -> Attachment:
+        config = self.config
+        if config.num_knn_layers == 0 or config.recover_weight:
+            raise ConfigError(
+                "AnchorRec attaches new items with model.num_knn_layers above 0 and model.recover_weight 0; "
+                f"this model has {config.num_knn_layers} and {config.recover_weight}"
+            )
+        native = {m: data["item"][m] for m in data.modalities}
+        built = config.fused if config.fused not in native else None
+        features, width = add_fused(native, config.fused, config.feature_dim), config.feature_dim or FUSED_DIM
+        graphs = {}
+        for m in self.score_views:
+            edges = cached_knn_edges(features[m], config.knn)
+            degree = torch.zeros(len(features[m])).index_add(0, edges.edge_index[0], edges.edge_weight)
+            last = self.views[m](self.features[m](), self.item.weight, self.item_graphs[m], skip_last=True)
+            graphs[m] = Neighbourhood(unit_rows(features[m])[0], inverse_sqrt(degree).unsqueeze(1) * last)
+        start, dim = self.scoring.columns((ID, *self.score_views), config.embedding_dim)
+        return Attachment(
+            knn=config.knn,
+            graphs=graphs,
+            id_view=ID,
+            id_rows=self.propagate()[1],
+            fused=built if built in graphs else None,
+            fusion={} if built is None else {m: fusion(x, width) for m, x in native.items()},
+            history_view=HISTORY,
+            history=self.scoring.new_item_history(data),
+            start=start,
+            dim=dim,
+            unit=self.scoring.ranking.cosine,
+        )
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

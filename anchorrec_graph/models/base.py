@@ -13,6 +13,8 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
+from anchorrec_graph.nn.attachment import Attachment
+from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import HistoryConfig
 from anchorrec_graph.registry import Registry, registered
 from anchorrec_graph.settings import Settings, unknown_name
@@ -70,6 +72,31 @@ class Recommender(nn.Module, ABC):
         """
         raise ConfigError(
             f"{type(self).__name__} does not say what each purchase adds to a user (Recommender.user_parts)"
+        )
+
+    def fold_in(self) -> FoldIn:
+        """How a user who did not train is made from items (`FoldIn`).
+
+        Raises:
+            ConfigError: the model or its backbone cannot make one without training again.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} does not say how a user is made from items alone (Recommender.fold_in); "
+            "only users of its training data can be served"
+        )
+
+    def attachment(self, data: HeteroData) -> Attachment:  # noqa: ARG002
+        """How an item without interactions gets its rows from its features (`Attachment`).
+
+        Args:
+            data: what the model was built on.
+
+        Raises:
+            ConfigError: the model cannot place one without training again.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} does not say where a new item goes (Recommender.attachment); train again "
+            "with the item in the data, or take anchorrec"
         )
 
 

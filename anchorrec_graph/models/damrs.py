@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph
+from anchorrec_graph.graph.bipartite import bipartite_relation, sent_to_strangers, train_graph
 from anchorrec_graph.graph.consistent import cached_consistent_edges
 from anchorrec_graph.graph.cooccurrence import CooccurrenceConfig, cached_cooccurrence_edges
 from anchorrec_graph.graph.knn import KnnConfig
@@ -30,6 +30,7 @@ from anchorrec_graph.models.base import (
 )
 from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
+from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.registry import registered
 from anchorrec_graph.typing import Batch, Embeddings, View
 
@@ -110,14 +111,21 @@ class DAMRS(Recommender):
             views[name] = view
         return Encoded(x[: self.num_users], x[self.num_users :], views)
 
-    def encode(self) -> Embeddings:
+    def views(self) -> dict[str, View]:
         user, item, views = self.propagate()
-        parts = {name: View(None, view / len(views)) for name, view in views.items()}
-        return self.scoring.embeddings({ID: View(user, item), **parts})
+        return {ID: View(user, item)} | {name: View(None, view / len(views)) for name, view in views.items()}
+
+    def encode(self) -> Embeddings:
+        return self.scoring.embeddings(self.views())
 
     def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
         x = torch.cat([self.user.weight, self.item.weight])
         return self.scoring.user_parts({ID: self.backbone.row_parts(x, self.graph, user)}, items)
+
+    def fold_in(self) -> FoldIn:
+        x = torch.cat([self.user.weight, self.item.weight])
+        sent = self.backbone.sent(x, self.graph)[self.num_users :]
+        return self.scoring.fold_in({ID: sent_to_strangers(sent, self.graph)}, self.views())
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph
+from anchorrec_graph.graph.bipartite import bipartite_relation, sent_to_strangers, train_graph
 from anchorrec_graph.graph.knn import KnnConfig, knn_relation
 from anchorrec_graph.graph.pruning import prune_edges
 from anchorrec_graph.graph.relation import Relation
@@ -26,6 +26,7 @@ from anchorrec_graph.models.base import (
 from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.features import FeatureTable
+from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.registry import registered
 from anchorrec_graph.typing import Batch, Embeddings, View
 
@@ -99,14 +100,21 @@ class FREEDOM(Recommender):
             h = sum(parts.values(), torch.zeros(()))
         return x[: self.num_users], x[self.num_users :], parts
 
-    def encode(self) -> Embeddings:
+    def views(self) -> dict[str, View]:
         user, item, parts = self.propagate(self.user_item)
-        views = {ID: View(user, item)} | {m: View(None, part) for m, part in parts.items()}
-        return self.scoring.embeddings(views)
+        return {ID: View(user, item)} | {m: View(None, part) for m, part in parts.items()}
+
+    def encode(self) -> Embeddings:
+        return self.scoring.embeddings(self.views())
 
     def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
         x = torch.cat([self.user.weight, self.item.weight])
         return self.scoring.user_parts({ID: self.backbone.row_parts(x, self.user_item, user)}, items)
+
+    def fold_in(self) -> FoldIn:
+        x = torch.cat([self.user.weight, self.item.weight])
+        sent = self.backbone.sent(x, self.user_item)[self.num_users :]
+        return self.scoring.fold_in({ID: sent_to_strangers(sent, self.user_item)}, self.views())
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         user, item, parts = self.propagate(self.pruned)

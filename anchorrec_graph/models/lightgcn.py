@@ -9,11 +9,12 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph
+from anchorrec_graph.graph.bipartite import bipartite_relation, sent_to_strangers, train_graph
 from anchorrec_graph.losses.regularization import norm_penalty
 from anchorrec_graph.models.base import MODELS, EmbeddingModelConfig, Recommender, xavier_table
 from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
+from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.registry import registered
 from anchorrec_graph.typing import Batch, Embeddings, View
 
@@ -46,13 +47,20 @@ class LightGCN(Recommender):
         x = self.backbone(torch.cat([self.user.weight, self.item.weight]), self.graph)
         return x[: self.num_users], x[self.num_users :]
 
+    def views(self) -> dict[str, View]:
+        return {"id": View(*self.propagate())}
+
     def encode(self) -> Embeddings:
-        user, item = self.propagate()
-        return self.scoring.embeddings({"id": View(user, item)})
+        return self.scoring.embeddings(self.views())
 
     def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
         x = torch.cat([self.user.weight, self.item.weight])
         return self.scoring.user_parts({"id": self.backbone.row_parts(x, self.graph, user)}, items)
+
+    def fold_in(self) -> FoldIn:
+        x = torch.cat([self.user.weight, self.item.weight])
+        sent = self.backbone.sent(x, self.graph)[self.num_users :]
+        return self.scoring.fold_in({"id": sent_to_strangers(sent, self.graph)}, self.views())
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         ego = self.user(batch.users), self.item(batch.positive_items), self.item(batch.negative_items)

@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender
+from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.typing import Batch, Embeddings, View
 
 
@@ -36,6 +37,9 @@ class Popularity(Recommender):
         part = self.item.new_zeros(1 + len(items), 1)
         part[0] = 1  # the count belongs to no purchase
         return {"popularity": part}
+
+    def fold_in(self) -> FoldIn:
+        return FoldIn({}, {"popularity": self.item.new_ones(1)}, {"popularity": 0}, 1, (), None)
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
         return {}

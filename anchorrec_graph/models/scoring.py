@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.models.base import HISTORY, POPULARITY, EmbeddingModelConfig
+from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import History
 from anchorrec_graph.typing import Batch, Embeddings, View
 
@@ -71,6 +72,32 @@ class Scoring(nn.Module):
             part = functional.pad(self.prior.new_ones(1, 1), (0, 0, 0, len(items)))
             rows = beside(rows, POPULARITY, View(part, part[:0]))
         return {name: view.user for name, view in rows.views.items() if view.user is not None}
+
+    def fold_in(self, sent: Mapping[str, Tensor], views: Mapping[str, View]) -> FoldIn:
+        """`Recommender.fold_in` from the learned `views`, and what items send in those with users, [I, d]."""
+        learned = tuple(sent)
+        start, dim = self.columns(learned, next(iter(sent.values())).shape[1])
+        if self.history is not None:
+            sent = {**sent, HISTORY: self.history.purchase}
+        own = {} if self.prior is None else {POPULARITY: self.prior.new_ones(1)}
+        length = sum_views(views).user.norm(dim=1) if self.ranking.cosine else None
+        return FoldIn(sent, own, start, dim, learned, length)
+
+    def columns(self, learned: Iterable[str], width: int) -> tuple[dict[str, int], int]:
+        """Where `embeddings` puts every view: its first column, and the number of columns."""
+        start = dict.fromkeys(learned, 0)
+        if self.history is not None:
+            start[HISTORY] = width
+            width += self.history.item.shape[1]
+        if self.prior is not None:
+            start[POPULARITY] = width
+            width += 1
+        return start, width
+
+    def new_item_history(self, data: HeteroData) -> dict[str, Tensor]:
+        """`History.new_items` in the units of the score; empty without a history view."""
+        maps = {} if self.history is None else self.history.new_items(data)
+        return {modality: rows / self.ranking.logit_scale for modality, rows in maps.items()}
 
 
 def sum_views(views: Mapping[str, View]) -> Embeddings:

@@ -45,6 +45,19 @@ class Backbone(nn.Module, ABC):
             f"backbone {type(self).__name__} does not say what each neighbour adds to a node (row_parts)"
         )
 
+    def sent(self, x: Tensor, graph: Relation) -> Tensor:  # noqa: ARG002
+        r"""What every node sends, over all steps: a node r that the graph does not have, with zero for an
+        input, would get :math:`\sum_j w_{rj} \cdot \mathrm{sent}_j` from neighbours j. [n, d] -> [n, d].
+
+        For serving only; training does not need it.
+
+        Raises:
+            ConfigError: a node is no such sum.
+        """
+        raise ConfigError(
+            f"backbone {type(self).__name__} does not say what nodes send to a new one (Backbone.sent)"
+        )
+
 
 BACKBONES: Registry[type[Backbone]] = Registry("backbone")
 
@@ -74,13 +87,17 @@ class LightGCNBackbone(Backbone):
 
         What comes over a self-loop is the node's own.
         """
-        own, sent = x[row], torch.zeros_like(x)
-        for _ in range(self.num_layers):
-            sent, x = sent + x, graph(x)
-        neighbour, terms = graph.terms(sent, row)
+        neighbour, terms = graph.terms(self.sent(x, graph), row)
         itself = neighbour == row
-        own = own + terms[itself].sum(0)
-        return torch.cat([own.unsqueeze(0), terms[~itself]]) / (self.num_layers + 1)
+        own = x[row] / (self.num_layers + 1) + terms[itself].sum(0)
+        return torch.cat([own.unsqueeze(0), terms[~itself]])
+
+    def sent(self, x: Tensor, graph: Relation) -> Tensor:
+        r""":math:`\frac{1}{L+1} \sum_{l<L} \hat{A}^l X`."""
+        total = torch.zeros_like(x)
+        for _ in range(self.num_layers):
+            total, x = total + x, graph(x)
+        return total / (self.num_layers + 1)
 
 
 def build_backbone(config: BackboneConfig, embedding_dim: int) -> Backbone:

@@ -31,12 +31,15 @@ class ModalityView(nn.Module):
         self.project = nn.Linear(feature_dim, embedding_dim)
         self.gate = nn.Linear(embedding_dim, embedding_dim) if start == "gate" else None
 
-    def forward(self, features: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
+    def forward(
+        self, features: Tensor, item_table: Tensor, graph: Relation, skip_last: bool = False
+    ) -> Tensor:
+        """The view; with `skip_last` as it is before the last layer, which is what items then send."""
         view: Tensor = self.project(features)
         if self.gate is not None:
             view = item_table * torch.sigmoid(self.gate(view))
         elif self.adds_item_table:
             view = view + item_table
-        for _ in range(self.num_layers):
+        for _ in range(self.num_layers - skip_last):
             view = graph(view)
         return view

@@ -276,11 +276,36 @@ def _user_parts(case: ModelCase) -> None:
             check_equal(f"the parts' sum of user {user} in '{name}'", found.sum(0), rows[user], SUM_TOLERANCE)
 
 
+def _fold_in(case: ModelCase) -> None:
+    """A user of training, folded in from the same items, differs only in what was the user's own."""
+    model, (edge_index, num_users, _) = case.build().eval(), train_graph(case.data)
+    for user in range(min(num_users, PARTS_OF)):
+        items = edge_index[1, edge_index[0] == user].sort().values
+        try:
+            with torch.no_grad():
+                fold = model.fold_in()
+                found, trained = fold.parts(items), model.user_parts(user, items)
+        except ConfigError:
+            return
+        require(
+            found.keys() == trained.keys(), f"fold_in has views {list(found)}, user_parts {list(trained)}"
+        )
+        length = 1.0
+        if fold.unit:  # each is divided by the length of its own sum, which has another own part
+            ours, theirs = (torch.cat([rows[name][1:] for name in fold.learned]) for rows in (found, trained))
+            length = float(theirs.norm() / ours.norm().clamp(min=torch.finfo(ours.dtype).tiny))
+        for name, rows in found.items():
+            brought = rows[1:] * (length if name in fold.learned else 1.0)
+            what = f"what purchases of user {user} bring in '{name}' when folded in"
+            check_equal(what, brought, trained[name][1:], SUM_TOLERANCE)
+
+
 MODEL_RULES: dict[str, Callable[[ModelCase], None]] = {
     "its settings survive YAML and are registered": _settings,
     "encode returns finite users [U, d] and items [I, d]": _shapes,
     "the views sum to the final embeddings": _views,
     "user_parts sum to the views' users, or are refused": _user_parts,
+    "fold_in makes of a user's items what user_parts says, or is refused": _fold_in,
     "scores are finite": _scores,
     "encode in evaluation mode gives the same twice": _encode_twice,
     "loss terms are named, finite scalars": _loss_terms,

@@ -1,0 +1,125 @@
+"""`Attachment`: items that nobody bought, placed among the others by their features alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from anchorrec_graph.encoders.fused import Fusion
+from anchorrec_graph.errors import DataError
+from anchorrec_graph.graph.knn import KnnConfig, unit_rows
+from anchorrec_graph.graph.normalize import inverse_sqrt
+from anchorrec_graph.settings import unknown_name
+
+
+class Neighbourhood(NamedTuple):
+    """A modality's item graph as a new item meets it."""
+
+    unit: Tensor  # [I, D] the features that it was built from, in unit rows; zero for an item without
+    sent: Tensor  # [I, d] what an item sends over an edge of weight w, less w and the receiver's degree
+
+
+class Attachment(NamedTuple):
+    r"""The rows of an item without interactions, view by view, from its features x^m:
+
+    .. math::
+        q^m = d^{-1/2} \sum_{j \in N_m} w_{mj} s^m_j, \quad d = \sum_{j \in N_m} w_{mj} \\
+        C = \sum_m \sum_{j \in N_m} w_{mj} C_j \Big/ \sum_m \sum_{j \in N_m} w_{mj}
+
+    with N_m its nearest items in modality m. q^m is what the propagation gives to a node that joins the
+    item graph, the others as they are. Behaviour is borrowed: C is the mean of its neighbours' id rows. The
+    history view is exact: closed-form item weights predict a column without interactions from features
+    (`History.new_items`). The popularity prior is that of an average item. If `unit`, the learned views are
+    scaled together to length 1. A modality that a new item lacks says nothing.
+    """
+
+    knn: KnnConfig
+    graphs: Mapping[str, Neighbourhood]  # of the modalities in the score, the fused one included
+    id_view: str
+    id_rows: Tensor  # [I, d] C
+    fused: str | None  # the graph whose features are made from the others
+    fusion: Mapping[str, Fusion]  # how: by native modality, in the order of the columns
+    history_view: str
+    history: Mapping[str, Tensor]  # [D_m, r] by native modality; empty: no such view
+    start: Mapping[str, int]  # first column of every view in the final embeddings
+    dim: int  # columns of the final embeddings
+    unit: bool
+
+    def rows(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The rows of n new items in the final columns, [n, dim] by view, from features [n, D_m].
+
+        Raises:
+            DataError: no feature is given, or one of another name or width, or of another number of rows.
+        """
+        self._check(features)
+        native = dict(features)
+        if self.fused is not None:
+            native[self.fused] = torch.cat([self._fused_part(m, features) for m in self.fusion], dim=1)
+        count = len(next(iter(features.values())))
+        learned, weights = {}, torch.zeros(count, 1)
+        ids = torch.zeros(count, self.id_rows.shape[1])
+        for name, graph in self.graphs.items():
+            weight, neighbour = self._nearest(native[name], graph) if name in native else (None, None)
+            if weight is None or neighbour is None:
+                learned[name] = torch.zeros_like(ids)
+                continue
+            total = weight.sum(1, keepdim=True)
+            learned[name] = inverse_sqrt(total) * _weighted(weight, graph.sent, neighbour)
+            ids, weights = ids + _weighted(weight, self.id_rows, neighbour), weights + total
+        learned[self.id_view] = ids / weights.clamp(min=torch.finfo(ids.dtype).tiny)
+        if self.unit:
+            length = sum(learned.values(), torch.zeros(())).norm(dim=1, keepdim=True)
+            learned = {m: y / length.clamp(min=torch.finfo(ids.dtype).tiny) for m, y in learned.items()}
+        rows = {name: self._padded(name, learned[name], count) for name in self.start if name in learned}
+        if self.history:
+            parts = [unit_rows(x)[0] @ self.history[m] for m, x in features.items()]
+            rows[self.history_view] = self._padded(self.history_view, torch.stack(parts).sum(0), count)
+        none = torch.zeros(count, 0)
+        return {name: rows.get(name, self._padded(name, none, count)) for name in self.start}
+
+    def _check(self, features: Mapping[str, Tensor]) -> None:
+        known = {m: graph.unit.shape[1] for m, graph in self.graphs.items() if m != self.fused}
+        known |= {m: x.shape[0] for m, x in self.history.items()}
+        if not features:
+            raise DataError(f"a new item needs a feature: {' or '.join(known)}")
+        count = {len(x) for x in features.values()}
+        for name, x in features.items():
+            if name not in known:
+                raise DataError(unknown_name("modality", name, list(known)))
+            if x.ndim != 2 or x.shape[1] != known[name]:
+                raise DataError(
+                    f"new '{name}' features have shape {list(x.shape)}; [items, {known[name]}] is needed, made "
+                    "by the encoder that made those of the data set"
+                )
+            if not torch.isfinite(x).all():
+                raise DataError(f"new '{name}' features hold a value that is not finite")
+        if len(count) > 1:
+            raise DataError(f"the new items' features differ in number: {sorted(count)}")
+
+    def _fused_part(self, modality: str, features: Mapping[str, Tensor]) -> Tensor:
+        part = self.fusion[modality]
+        if modality in features:
+            return part.rows(features[modality])
+        return torch.zeros(len(next(iter(features.values()))), len(part.mean))
+
+    def _nearest(self, x: Tensor, graph: Neighbourhood) -> tuple[Tensor, Tensor]:
+        """Weights, 0 where there is no neighbour, and neighbours: [n, k] each."""
+        unit, valid = unit_rows(x)
+        cosine, neighbour = (unit @ graph.unit.T).topk(min(self.knn.k, len(graph.unit)), dim=1)
+        none = ~(valid.unsqueeze(1) & (graph.unit[neighbour] != 0).any(2))
+        none |= (cosine <= 0) & self.knn.drop_negative
+        weight = cosine if self.knn.weight == "cosine" else torch.ones_like(cosine)
+        return weight.masked_fill(none, 0.0), neighbour
+
+    def _padded(self, view: str, rows: Tensor, count: int) -> Tensor:
+        padded = torch.zeros(count, self.dim)
+        padded[:, self.start[view] : self.start[view] + rows.shape[1]] = rows
+        return padded
+
+
+def _weighted(weight: Tensor, rows: Tensor, neighbour: Tensor) -> Tensor:
+    """sum_j w_ij rows_j: [n, k], [I, d], [n, k] -> [n, d]."""
+    return (weight.unsqueeze(2) * rows[neighbour]).sum(1)
