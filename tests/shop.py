@@ -47,4 +47,4 @@ def random_embeddings(num_users: int, num_items: int, dim: int = 6) -> Embedding
 
 def make_catalog() -> Catalog:
     data = shop_data()
-    return Catalog(random_embeddings(40, 50), data)
+    return Catalog.from_embeddings(random_embeddings(40, 50), data)

@@ -64,7 +64,7 @@ class Fusion(NamedTuple):
 
 
 def fusion(features: Tensor, dim: int) -> Fusion:
-    """The `Fusion` of a modality with features [n, D], in which its own rows have mean 0 and mean square 1."""
+    """The `Fusion` of a modality with features [n, D], whose own rows get mean 0 and mean square 1."""
     valid = unit_rows(features)[1].unsqueeze(1)
     reduced = reduce_features(features, dim)
     count = valid.sum().clamp(min=1)

@@ -7,20 +7,15 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.diagnose.dominance import pair_parts
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.evaluate.evaluator import EvaluateConfig, Split
 from anchorrec_graph.evaluate.ranking import top_k
 from anchorrec_graph.evaluate.user_items import positives
-from anchorrec_graph.explain.explanation import Explanation, Own, PairPart, Purchase, Similar, ViewPart
-from anchorrec_graph.explain.parts import view_parts
-from anchorrec_graph.explain.purchases import purchase_parts
-from anchorrec_graph.explain.ranks import rank, ranks_without_purchases, ranks_without_views
+from anchorrec_graph.explain.explanation import Explanation
+from anchorrec_graph.explain.of_user import Asked, Items, explain_to, only_user
 from anchorrec_graph.explain.shapley import Segment, shapley_table
-from anchorrec_graph.explain.similar import most_similar
 from anchorrec_graph.models.base import Recommender
 from anchorrec_graph.train.fit import load_run
 
@@ -68,27 +63,17 @@ class Explainer:
         """
         user = _row(self._user_row, user_id, "user")
         item = self._best(user) if item_id is None else _row(self._item_row, item_id, "item")
-        score = float(self.embeddings.user[user].double() @ self.embeddings.item[item].double())
+        _, bought = self._bought.select(torch.tensor([user]))
         _, known = self._known.select(torch.tensor([user]))
-        candidates = torch.ones(len(self.item_ids), dtype=torch.bool)
-        candidates[known] = False
-        candidates[item] = True
-        own, purchases, reason = self._purchases(user, item, candidates, score)
-        return Explanation(
-            user_id=self.user_ids[user],
-            item_id=self.item_ids[item],
-            title=self.titles[item],
-            score=score,
-            rank=rank(self.embeddings.scores(torch.tensor([user]))[0], item, candidates),
-            candidates=int(candidates.sum()),
-            known=bool((known == item).any()),
-            views=self._views(user, item, candidates, score),
-            pairs=self._pairs(user, item),
-            own=own,
-            purchases=purchases,
-            no_purchases=reason,
-            similar={m: self._similar(m, user, item, num_similar) for m in self.data.modalities},
-        )
+        rows, reason = None, None
+        try:
+            with torch.no_grad():
+                rows = self.model.user_parts(user, bought)
+        except ConfigError as error:
+            reason = str(error)
+        asked = Asked(self.user_ids[user], only_user(self.embeddings, user), bought, known, rows, reason)
+        features = {modality: self.data["item"][modality] for modality in self.data.modalities}
+        return explain_to(asked, Items(self.item_ids, self.titles, features), item, num_similar)
 
     def shapley(
         self,
@@ -106,53 +91,6 @@ class Explainer:
         if item < 0:
             raise DataError(f"user '{self.user_ids[user]}' has every item; name the item to explain")
         return item
-
-    def _views(self, user: int, item: int, candidates: Tensor, score: float) -> list[ViewPart]:
-        parts = view_parts(self.embeddings, torch.tensor([user]), torch.tensor([item]))
-        ranks = ranks_without_views(self.embeddings, user, item, candidates)
-        views = [
-            ViewPart(name, float(part), _share(float(part), score), ranks[name])
-            for name, part in parts.items()
-        ]
-        return sorted(views, key=lambda part: -part.value)
-
-    def _pairs(self, user: int, item: int) -> list[PairPart]:
-        parts = pair_parts(self.embeddings, torch.tensor([user]), torch.tensor([item]))
-        return sorted((PairPart(a, b, float(part)) for (a, b), part in parts.items()), key=lambda p: -p.value)
-
-    def _purchases(
-        self, user: int, item: int, candidates: Tensor, score: float
-    ) -> tuple[Own | None, list[Purchase] | None, str | None]:
-        _, items = self._bought.select(torch.tensor([user]))
-        try:
-            with torch.no_grad():
-                rows = self.model.user_parts(user, items)
-        except ConfigError as error:
-            return None, None, str(error)
-        parts = purchase_parts(rows, self.embeddings, item)
-        ranks = ranks_without_purchases(rows, self.embeddings, user, item, candidates)
-        found = []
-        for place in range(1 + len(items)):
-            views = {name: float(part[place]) for name, part in parts.items()}
-            value = sum(views.values())
-            found.append((value, _share(value, score), views))
-        purchases = [
-            Purchase(self.item_ids[j], self.titles[j], value, share, ranks[place], views)
-            for place, (j, (value, share, views)) in enumerate(zip(items.tolist(), found[1:], strict=True))
-        ]
-        return Own(*found[0]), sorted(purchases, key=lambda part: -part.value), None
-
-    def _similar(self, modality: str, user: int, item: int, k: int) -> list[Similar]:
-        _, items = self._bought.select(torch.tensor([user]))
-        found, cosine = most_similar(self.data["item"][modality], item, items[items != item], k)
-        return [
-            Similar(self.item_ids[j], self.titles[j], value)
-            for j, value in zip(found.tolist(), cosine.tolist(), strict=True)
-        ]
-
-
-def _share(value: float, score: float) -> float | None:
-    return value / score if score > 0 else None
 
 
 def _row(rows: dict[str, int], wanted: str, kind: str) -> int:

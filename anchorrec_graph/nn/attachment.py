@@ -91,8 +91,8 @@ class Attachment(NamedTuple):
                 raise DataError(unknown_name("modality", name, list(known)))
             if x.ndim != 2 or x.shape[1] != known[name]:
                 raise DataError(
-                    f"new '{name}' features have shape {list(x.shape)}; [items, {known[name]}] is needed, made "
-                    "by the encoder that made those of the data set"
+                    f"new '{name}' features have shape {list(x.shape)}; [items, {known[name]}] is needed, "
+                    "made by the encoder that made those of the data set"
                 )
             if not torch.isfinite(x).all():
                 raise DataError(f"new '{name}' features hold a value that is not finite")

@@ -1,59 +1,114 @@
-"""`Catalog`: recommendations from a trained run, real ids in and out."""
+"""`Catalog`: what a trained model is good for, real ids in and out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.errors import DataError
-from anchorrec_graph.evaluate.ranking import top_k
-from anchorrec_graph.evaluate.user_items import positives
+from anchorrec_graph.errors import ConfigError, DataError
+from anchorrec_graph.evaluate.ranking import TopK, best_columns, top_k
+from anchorrec_graph.evaluate.user_items import UserItems
+from anchorrec_graph.explain.explanation import Explanation
+from anchorrec_graph.explain.of_user import Asked, Items, explain_to
 from anchorrec_graph.explain.parts import view_parts
-from anchorrec_graph.serve.filters import Filters, allowed_items
-from anchorrec_graph.train.fit import load_run
-from anchorrec_graph.typing import Embeddings
+from anchorrec_graph.graph.knn import unit_rows
+from anchorrec_graph.nn.attachment import Attachment
+from anchorrec_graph.nn.fold_in import FoldIn
+from anchorrec_graph.serve.additions import with_items
+from anchorrec_graph.serve.contents import Contents, contents_of, run_contents
+from anchorrec_graph.serve.filters import Filters, allowed_items, share_value
+from anchorrec_graph.serve.similar import FINAL, By, Similarity
+from anchorrec_graph.serve.space import Query, Space, Weights, sum_query
+from anchorrec_graph.typing import Embeddings, View
 
-BLOCK = 65_536  # recommendations whose view parts are computed at once
+BLOCK = 8_192  # recommendations whose view parts are computed at once
 
 
-class _Allowed(NamedTuple):
-    """A scorer that gives -inf to items that are not allowed."""
+class Placement(NamedTuple):
+    """Where an item would land that nobody bought yet."""
 
-    embeddings: Embeddings
-    allowed: Tensor  # [I] bool
+    similar: dict[str, pl.DataFrame]  # by each modality given and "final": rank, item columns, similarity
+    score: float | None  # for the user or history asked for, as the next three
+    rank: int | None  # among the items that the user does not have
+    candidates: int | None  # how many these are, the new one included
+    parts: dict[str, float] | None  # what each view brings to the score
+
+
+class _Scorer(NamedTuple):
+    """Scores of a catalog's users, or of one query, with -inf for items that are not allowed."""
+
+    space: Space
+    query: Query | None  # the users' rows are its places; None: those of the space
+    weights: Weights | None
+    allowed: Tensor | None  # [I] bool
 
     def scores(self, users: Tensor) -> Tensor:
-        return self.embeddings.scores(users).masked_fill_(~self.allowed, -torch.inf)
+        query = self.query
+        if query is None:
+            query = self.space.query(users) if self.weights else Query(self.space.user[users], {})
+        scores = self.space.scores(query, self.weights)
+        return scores if self.allowed is None else scores.masked_fill_(~self.allowed, -torch.inf)
 
 
 class Catalog:
-    """The users, items and embeddings of a trained model.
+    """Recommendations, similar items, reasons and new items from one trained model.
 
-    Args:
-        embeddings: of `Recommender.encode`.
-        data: the container that the model was trained on; its ids are what callers use.
+    It is never changed after it is made, so any number of threads may read it; `add_items` returns another.
     """
 
-    def __init__(self, embeddings: Embeddings, data: HeteroData) -> None:
-        self.embeddings = embeddings
-        self.items: pl.DataFrame = data["item"].table
-        self.user_ids = np.asarray(data["user"].ids).astype(str)
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self.space, self.items, self.user_ids = contents.space, contents.items, contents.user_ids
+        self.item_ids: list[str] = self.items["item_id"].cast(pl.String).to_list()
         self._user_row = {str(user): row for row, user in enumerate(self.user_ids)}
-        self._seen = positives(data, "train", "validation")
+        self._item_row = {item: row for row, item in enumerate(self.item_ids)}
+        self._similarity = Similarity(contents.space, contents.features)
+
+    @classmethod
+    def from_embeddings(cls, embeddings: Embeddings, data: HeteroData) -> Catalog:
+        """Of any model's embeddings on the data that it was trained on."""
+        return cls(contents_of(embeddings, data))
 
     @classmethod
     def from_run(cls, folder: str | Path, seed: int | None = None) -> Catalog:
         """The catalog of a run folder. Raises what `load_run` raises."""
-        run = load_run(folder, seed)
-        with torch.no_grad():
-            return cls(run.model.encode(), run.data)
+        return cls(run_contents(folder, seed))
+
+    @property
+    def name(self) -> str:
+        return str(self.contents.card["name"])
+
+    @property
+    def card(self) -> dict[str, Any]:
+        return self.contents.card
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        return tuple(self.space.views)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(self.contents.features)
+
+    def knows_user(self, user: str) -> bool:
+        return str(user) in self._user_row
+
+    def knows_item(self, item: str) -> bool:
+        return str(item) in self._item_row
+
+    def item_row(self, item: str) -> int:
+        """The row of an item in `items`. Raises DataError if there is no such item."""
+        if not self.knows_item(item):
+            raise DataError(f"unknown item '{item}'; ids look like '{self.item_ids[0]}'")
+        return self._item_row[str(item)]
 
     def recommend(
         self,
@@ -61,6 +116,7 @@ class Catalog:
         k: int = 20,
         exclude_seen: bool = True,
         filters: Filters | None = None,
+        weights: Weights | None = None,
     ) -> pl.DataFrame:
         """The k best items of each user, fewer where fewer are left.
 
@@ -69,6 +125,7 @@ class Catalog:
             exclude_seen: leave out a user's training and validation items.
             filters: column of the item table -> the value, or one of the values, that an item must have
                 (`allowed_items`).
+            weights: view -> how much its part of every score counts, 1 if not named (`Space.scores`).
 
         Returns:
             One row per recommendation: user_id, rank (from 1), the item table's columns, score, and
@@ -76,41 +133,243 @@ class Catalog:
             table with one of these names gets `item_` before it.
 
         Raises:
-            DataError: an unknown user, column or value, or k < 1.
+            DataError: an unknown user, column, value or view, or k < 1.
         """
-        if k < 1:
-            raise DataError(f"k is {k}; at least 1 item is needed")
         rows = self._rows(users)
-        scorer = _Allowed(self.embeddings, allowed_items(self.items, filters or {}))
-        best = top_k(scorer, rows, min(k, len(self.items)), self._seen if exclude_seen else None)
+        best = self._top_k(None, rows, k, self.contents.known if exclude_seen else None, filters, weights)
+        tables = []
+        pairs = (best.items >= 0).nonzero()
+        for place, rank in (block.T for block in pairs.split(BLOCK)):
+            user, item = rows[place], best.items[place, rank]
+            within = user.unique(return_inverse=True)
+            parts = self.space.parts(self.space.query(within[0]), within[1], item, weights)
+            ids = {"user_id": self.user_ids[user.numpy()]}
+            tables.append(self._table(ids, rank, item, {"score": best.scores[place, rank]} | _named(parts)))
+        return pl.concat(tables)
+
+    def recommend_for(
+        self,
+        history: Sequence[str],
+        k: int = 20,
+        exclude_seen: bool = True,
+        filters: Filters | None = None,
+        weights: Weights | None = None,
+    ) -> pl.DataFrame:
+        """`recommend` for a user whom the model never saw, from the ids of their items (`FoldIn`).
+
+        Nothing is trained. Returns the same columns without user_id.
+
+        Raises:
+            DataError: an unknown item, column, value or view, or k < 1.
+            ConfigError: the model cannot make a user from items.
+        """
+        items = self._item_rows(history)
+        query = sum_query(self._fold_in().parts(items))
+        seen = UserItems.from_pairs(torch.stack([torch.zeros_like(items), items]), 1, len(self.items))
+        best = self._top_k(query, torch.tensor([0]), k, seen if exclude_seen else None, filters, weights)
         place, rank = (best.items >= 0).nonzero(as_tuple=True)
-        user, item = rows[place], best.items[place, rank]
+        item = best.items[place, rank]
+        parts = self.space.parts(query, place, item, weights)
+        return self._table({}, rank, item, {"score": best.scores[place, rank]} | _named(parts))
+
+    def similar_items(
+        self,
+        items: Sequence[str],
+        by: By = FINAL,
+        k: int = 20,
+        across: str | None = None,
+        filters: Filters | None = None,
+    ) -> pl.DataFrame:
+        """The k items most like each of `items`.
+
+        Args:
+            by: a modality (cosine of native features), a view, "final" (cosine of their item rows), or a
+                mixture such as {"image": 0.6, "text": 0.4}, which is the weighted mean of the cosines.
+            across: a column; only items that share none of their own values there, such as those of another
+                category.
+
+        Returns:
+            query_id, rank, the item table's columns, similarity.
+
+        Raises:
+            DataError: an unknown item, name, column or value, k < 1, or an item that has no such features.
+        """
+        rows, shares = self._item_rows(items, unique=False), self._similarity.shares(by)
+        query = {name: self._similarity.rows(name)[rows] for name in shares}
+        for place, row in enumerate(rows.tolist()):
+            if not any(part[place].any() for part in query.values()):
+                raise DataError(
+                    f"item '{self.item_ids[row]}' has nothing to compare by {' and '.join(shares)}"
+                )
+        similarity = self._similarity.to_items(shares, query)
+        similarity[torch.arange(len(rows)), rows] = -torch.inf
+        if across is not None:
+            for place, row in enumerate(rows.tolist()):
+                similarity[place, share_value(self.items, across, row)] = -torch.inf
+        return self._nearest(similarity, k, filters, {"query_id": np.array([self.item_ids[r] for r in rows])})
+
+    def explain(
+        self,
+        item: str,
+        user: str | None = None,
+        history: Sequence[str] | None = None,
+        num_similar: int = 3,
+    ) -> Explanation:
+        """Why a user, or a stranger with a history, would get an item (`Explanation`).
+
+        Raises:
+            DataError: an unknown user or item, or not one of `user` and `history`.
+            ConfigError: the model cannot make a user from items, for a history.
+        """
+        row, fold = self.item_row(item), self.contents.fold_in
+        query, bought, known = self._asked(user, history)
+        rows, reason = None, fold if isinstance(fold, str) else None
+        if isinstance(fold, FoldIn):
+            user_row = None if user is None else self._user_row[str(user)]
+            rows = fold.parts(bought, user_row)
+            for name, part in rows.items():
+                part[0] = query.views[name][0] - part[1:].sum(0)
+        titles = self.items["title" if "title" in self.items.columns else "item_id"].cast(pl.String).to_list()
+        asked = Asked(
+            "" if user is None else str(user), self.space.embeddings(query), bought, known, rows, reason
+        )
+        return explain_to(asked, Items(self.item_ids, titles, self.contents.features), row, num_similar)
+
+    def place(
+        self,
+        features: Mapping[str, NDArray[np.float32]],
+        k: int = 10,
+        user: str | None = None,
+        history: Sequence[str] | None = None,
+    ) -> Placement:
+        """Where a new item would land, from its features alone, [D] by modality (`Attachment`).
+
+        Raises:
+            DataError: features of another name or width, or what `explain` refuses.
+            ConfigError: the model cannot place new items, or make a user from items.
+        """
+        given = {
+            m: torch.as_tensor(np.asarray(x, dtype=np.float32)).reshape(1, -1) for m, x in features.items()
+        }
+        rows = self._attachment().rows(given)
+        final = torch.stack(list(rows.values())).sum(0)
+        query = {m: unit_rows(x)[0] for m, x in given.items()} | {FINAL: unit_rows(final)[0]}
+        similar = {
+            name: self._nearest(self._similarity.to_items({name: 1.0}, query), k, None, {}) for name in query
+        }
+        if user is None and history is None:
+            return Placement(similar, None, None, None, None)
+        asked, _, known = self._asked(user, history)
+        score = float(asked.user[0] @ final[0])
+        others = self.space.scores(asked)[0].index_fill(0, known, -torch.inf)
+        views = {name: View(asked.views.get(name), part) for name, part in rows.items()}
+        one = torch.tensor([0])
+        parts = {n: float(p) for n, p in view_parts(Embeddings(asked.user, final, views), one, one).items()}
+        candidates = int((others > -torch.inf).sum()) + 1
+        return Placement(similar, score, 1 + int((others > score).sum()), candidates, parts)
+
+    def add_items(self, table: pl.DataFrame, features: Mapping[str, NDArray[np.float32]]) -> Catalog:
+        """A catalog with new items at the end, which are recommended, found and explained like the others.
+
+        Args:
+            table: item_id and any columns of `items`; what it lacks is null.
+            features: [n, D] by modality; a row of zeros for an item without. Items keep these until the model
+                is trained again; purchases of them say nothing about a user before that.
+
+        Raises:
+            DataError: an id that is there already or twice, another column or type, or what `place` refuses.
+            ConfigError: the model cannot place new items.
+        """
+        rows = {m: torch.from_numpy(np.array(x, dtype=np.float32, ndmin=2)) for m, x in features.items()}
+        return Catalog(with_items(self.contents, self._attachment(), table, rows))
+
+    def _asked(self, user: str | None, history: Sequence[str] | None) -> tuple[Query, Tensor, Tensor]:
+        """The rows of a user or a stranger, the items that they are a sum over, and those that they have."""
+        if (user is None) == (history is None):
+            raise DataError("give a user or a history, one of the two")
+        if user is None:
+            items = self._item_rows(history or [])
+            return sum_query(self._fold_in().parts(items)), items, items
+        row = self._rows([user])
+        _, bought = self.contents.bought.select(row)
+        _, known = self.contents.known.select(row)
+        return self.space.query(row), bought, known
+
+    def _top_k(
+        self,
+        query: Query | None,
+        users: Tensor,
+        k: int,
+        seen: UserItems | None,
+        filters: Filters | None,
+        weights: Weights | None,
+    ) -> TopK:
+        _check_k(k)
+        self.space.check_weights(weights)
+        allowed = allowed_items(self.items, filters) if filters else None
+        scorer = _Scorer(self.space, query, weights, allowed)
+        return top_k(scorer, users, min(k, len(self.items)), seen)
+
+    def _nearest(
+        self, similarity: Tensor, k: int, filters: Filters | None, ids: Mapping[str, NDArray[Any]]
+    ) -> pl.DataFrame:
+        """The best items of each row of similarities [n, I], with the ids [n] of the rows."""
+        _check_k(k)
+        if filters:
+            similarity.masked_fill_(~allowed_items(self.items, filters), -torch.inf)
+        best = best_columns(similarity, min(k, len(self.items)))
+        place, rank = (best.items >= 0).nonzero(as_tuple=True)
+        named = {name: values[place.numpy()] for name, values in ids.items()}
+        return self._table(named, rank, best.items[place, rank], {"similarity": best.scores[place, rank]})
+
+    def _table(
+        self, ids: Mapping[str, NDArray[Any]], rank: Tensor, item: Tensor, values: Mapping[str, Tensor]
+    ) -> pl.DataFrame:
+        """ids and rank, then the items' own columns, then the values; theirs give way where names meet."""
         ours = pl.DataFrame(
-            {"user_id": self.user_ids[user.numpy()], "rank": (rank + 1).numpy()}
-            | {"score": best.scores[place, rank].numpy()}
-            | {f"{name}_part": part.numpy() for name, part in self._parts(user, item).items()}
+            {**ids, "rank": (rank + 1).numpy()} | {name: value.numpy() for name, value in values.items()}
         )
         theirs = self.items[item.numpy()].rename(
             {name: f"item_{name}" for name in self.items.columns if name in ours.columns}
         )
-        return pl.concat([ours[:, :2], theirs, ours[:, 2:]], how="horizontal")
+        first = len(ids) + 1
+        return pl.concat([ours[:, :first], theirs, ours[:, first:]], how="horizontal")
 
-    def _parts(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
-        blocks = [
-            view_parts(self.embeddings, *pair)
-            for pair in zip(user.split(BLOCK), item.split(BLOCK), strict=True)
-        ]
-        return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
+    def _fold_in(self) -> FoldIn:
+        if isinstance(self.contents.fold_in, str):
+            raise ConfigError(self.contents.fold_in)
+        return self.contents.fold_in
+
+    def _attachment(self) -> Attachment:
+        if isinstance(self.contents.attachment, str):
+            raise ConfigError(self.contents.attachment)
+        return self.contents.attachment
+
+    def _item_rows(self, items: Sequence[str], unique: bool = True) -> Tensor:
+        """Row numbers, ascending and once each if `unique`."""
+        if isinstance(items, str):
+            raise DataError(f"items must be a list of ids: ['{items}']")
+        rows = torch.tensor([self.item_row(item) for item in items], dtype=torch.long)
+        return rows.unique() if unique else rows
 
     def _rows(self, users: Sequence[str] | None) -> Tensor:
         if users is None:
             return torch.arange(len(self.user_ids))
         if isinstance(users, str):
             raise DataError(f"users must be a list of ids: ['{users}']")
-        unknown = [user for user in users if str(user) not in self._user_row]
+        unknown = [user for user in users if not self.knows_user(user)]
         if unknown:
             raise DataError(
                 f"unknown user '{unknown[0]}' ({len(unknown)} of {len(users)} are unknown); "
                 f"ids look like '{self.user_ids[0]}'"
             )
         return torch.tensor([self._user_row[str(user)] for user in users], dtype=torch.long)
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise DataError(f"k is {k}; at least 1 item is needed")
+
+
+def _named(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name}_part": part for name, part in parts.items()}

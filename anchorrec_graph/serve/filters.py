@@ -43,6 +43,24 @@ def allowed_items(items: pl.DataFrame, filters: Filters) -> Tensor:
     return torch.from_numpy(allowed.to_numpy().copy())
 
 
+def share_value(items: pl.DataFrame, column: str, row: int) -> Tensor:
+    """Mask [I] of the items that have a value of this item, or a part of one (`allowed_items`), in a column.
+
+    An item without a value shares none.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    if column not in items.columns:
+        raise DataError("across: " + unknown_name("item column", column, items.columns))
+    value = items[column][row]
+    parts = value if isinstance(value, pl.Series) else str(value).split("|") if value is not None else []
+    shared = pl.repeat(False, len(items), eager=True)
+    for part in parts:
+        shared |= _has(items[column], str(part))
+    return torch.from_numpy(shared.to_numpy().copy())
+
+
 def _has(column: pl.Series, value: str) -> pl.Series:
     """Whether each entry is, or holds, the value."""
     if column.dtype.is_numeric():

@@ -108,7 +108,7 @@ def test_an_item_is_not_said_to_be_like_itself(explainer: Explainer) -> None:
 
 
 def test_the_default_item_is_the_best_recommendation(explainer: Explainer) -> None:
-    catalog = Catalog(explainer.embeddings, DATA)
+    catalog = Catalog.from_embeddings(explainer.embeddings, DATA)
     for user in ("user 0", f"user {COLD_USER}"):
         best = catalog.recommend([user], k=1)
         found = explainer.explain(user)

@@ -70,7 +70,8 @@ def twins(config: AnchorRecConfig) -> tuple[AnchorRec, AnchorRec, HeteroData, di
     data, smaller, features = with_and_without()
     torch.manual_seed(0)
     whole, part = build_model(config, data).eval(), build_model(config, smaller).eval()
-    assert isinstance(whole, AnchorRec) and isinstance(part, AnchorRec)
+    assert isinstance(whole, AnchorRec)
+    assert isinstance(part, AnchorRec)
     state = whole.state_dict()
     state["item.weight"] = state["item.weight"][:-1]
     part.load_state_dict(state)

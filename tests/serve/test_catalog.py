@@ -41,7 +41,7 @@ def test_the_best_items_by_exhaustive_search(catalog: Catalog) -> None:
     table = catalog.recommend(k=5)
     data = shop_data()
     for user in range(40):
-        scores = catalog.embeddings.scores(torch.tensor([user]))[0]
+        scores = catalog.space.scores(catalog.space.query(torch.tensor([user])))[0]
         for name in ("edge_index", "val_edge_label_index"):
             pairs = data[INTERACTS][name]
             scores[pairs[1][pairs[0] == user]] = -torch.inf
@@ -154,7 +154,7 @@ def test_item_columns_named_like_ours_are_renamed() -> None:
     data["item"].table = data["item"].table.select(
         "item_id", rank=pl.lit(9), score=pl.lit("A"), id_part=pl.lit("B")
     )
-    table = Catalog(random_embeddings(40, 50), data).recommend(["u0"], k=2)
+    table = Catalog.from_embeddings(random_embeddings(40, 50), data).recommend(["u0"], k=2)
     assert table["rank"].to_list() == [1, 2]
     assert table["item_rank"].to_list() == [9, 9]
     assert table["item_score"].to_list() == ["A", "A"]
