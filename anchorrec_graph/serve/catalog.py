@@ -24,9 +24,11 @@ from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.additions import with_items
 from anchorrec_graph.serve.contents import Contents, contents_of, run_contents
+from anchorrec_graph.serve.export import is_export, load_export
 from anchorrec_graph.serve.filters import Filters, allowed_items, share_value
 from anchorrec_graph.serve.similar import FINAL, By, Similarity
 from anchorrec_graph.serve.space import Query, Space, Weights, sum_query
+from anchorrec_graph.serve.update import Drift, with_interactions, without_users
 from anchorrec_graph.typing import Embeddings, View
 
 BLOCK = 8_192  # recommendations whose view parts are computed at once
@@ -61,7 +63,8 @@ class _Scorer(NamedTuple):
 class Catalog:
     """Recommendations, similar items, reasons and new items from one trained model.
 
-    It is never changed after it is made, so any number of threads may read it; `add_items` returns another.
+    It is never changed after it is made, so any number of threads may read it; the methods that change
+    something return another.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -81,6 +84,16 @@ class Catalog:
     def from_run(cls, folder: str | Path, seed: int | None = None) -> Catalog:
         """The catalog of a run folder. Raises what `load_run` raises."""
         return cls(run_contents(folder, seed))
+
+    @classmethod
+    def from_export(cls, folder: str | Path) -> Catalog:
+        """The catalog of an export, memory-mapped. Raises what `load_export` raises."""
+        return cls(load_export(folder))
+
+    @classmethod
+    def open(cls, folder: str | Path, seed: int | None = None) -> Catalog:
+        """Of an export or a run folder, whichever it is."""
+        return cls.from_export(folder) if is_export(folder) else cls.from_run(folder, seed)
 
     @property
     def name(self) -> str:
@@ -282,6 +295,42 @@ class Catalog:
         """
         rows = {m: torch.from_numpy(np.array(x, dtype=np.float32, ndmin=2)) for m, x in features.items()}
         return Catalog(with_items(self.contents, self._attachment(), table, rows))
+
+    def update(self, interactions: pl.DataFrame) -> tuple[Catalog, Drift]:
+        """A catalog after more purchases, and how far it has drifted from training.
+
+        New users are folded in; what a known user's purchases bring is made anew, and what is the user's own
+        stays. Items do not change: add new ones with `add_items` before.
+
+        Args:
+            interactions: user_id and item_id; pairs that are known already change nothing.
+
+        Raises:
+            DataError: a column is missing, or an unknown item.
+            ConfigError: the model cannot make a user from items.
+        """
+        for column in ("user_id", "item_id"):
+            if column not in interactions.columns or interactions[column].null_count():
+                raise DataError(f"interactions need a {column} in every row")
+        users, items = (interactions[name].cast(pl.String).to_list() for name in ("user_id", "item_id"))
+        rows = self._item_rows(items, unique=False)
+        contents, drift = with_interactions(self.contents, self._fold_in(), users, rows)
+        return Catalog(contents), drift
+
+    def forget(self, users: Sequence[str]) -> Catalog:
+        """A catalog without these users: no id, row or history is left, also not in exports made from it.
+
+        What training learned from them is in the item rows until the model is trained again without them.
+        The run folder and its data are not touched.
+
+        Raises:
+            DataError: an unknown user.
+        """
+        rows = self._rows(users)
+        left = Catalog(without_users(self.contents, rows))
+        gone = {str(user) for user in users}
+        assert gone.isdisjoint(left.user_ids.tolist())
+        return left
 
     def _asked(self, user: str | None, history: Sequence[str] | None) -> tuple[Query, Tensor, Tensor]:
         """The rows of a user or a stranger, the items that they are a sum over, and those that they have."""
