@@ -27,6 +27,16 @@ Overrides = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as printed by anchorrec train.")]
+CatalogPath = Annotated[Path, typer.Argument(metavar="RUN_OR_EXPORT", help="A run folder, or an export.")]
+Filter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        "-f",
+        metavar="COLUMN=VALUE",
+        help="Of the item table; repeat a column for alternatives.",
+    ),
+]
 EverySeed = Annotated[int | None, typer.Option(help="One seed of the runs; default all.", metavar="N")]
 Seed = Annotated[int | None, typer.Option(help="Which seed of the run; default its first.", metavar="N")]
 

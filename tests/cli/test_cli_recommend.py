@@ -50,7 +50,7 @@ def test_filters(anchorrec: Command, run: Path) -> None:
 
 
 def test_nothing_left_says_so(anchorrec: Command, run: Path) -> None:
-    seen = Catalog.from_run(run)._seen.pairs[1, 0]
+    seen = Catalog.from_run(run).contents.known.pairs[1, 0]
     done = anchorrec("recommend", run, "-u", "u0", "-f", f"item_id=i{seen}")
     assert (
         done.out == "for user u0: nothing; no item passes the filters that the user does not already have\n"
@@ -93,8 +93,8 @@ def test_out_is_whole_or_the_old_one(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "name at least one --user, or --out FILE for all users"),
-        (["--json"], 2, "name at least one --user, or --out FILE for all users"),
+        ([], 2, "name at least one --user, items of a --history, or --out FILE for all users"),
+        (["--json"], 2, "name at least one --user, items of a --history, or --out FILE for all users"),
         (["--out", "a.xls"], 2, "--out a.xls: the file must end in .parquet or .csv"),
         (["-u", "u1", "-f", "look"], 2, "filter 'look': expected column=value, for example genres=Comedy"),
         (["-u", "nobody"], 3, "unknown user 'nobody' (1 of 1 are unknown); ids look like 'u0'"),
