@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,50 +14,24 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.errors import ConfigError, DataError
-from anchorrec_graph.evaluate.ranking import TopK, best_columns, top_k
 from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.explain.explanation import Explanation
 from anchorrec_graph.explain.of_user import Asked, Items, explain_to
-from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.graph.knn import unit_rows
 from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.additions import with_items
 from anchorrec_graph.serve.contents import Contents, contents_of, run_contents
 from anchorrec_graph.serve.export import is_export, load_export
-from anchorrec_graph.serve.filters import Filters, allowed_items, share_value
+from anchorrec_graph.serve.filters import Filters, share_value
+from anchorrec_graph.serve.placement import Placement, placed_for
+from anchorrec_graph.serve.ranking import Wish, best_for_users, nearest_table, ranked_table
 from anchorrec_graph.serve.similar import FINAL, By, Similarity
-from anchorrec_graph.serve.space import Query, Space, Weights, sum_query
+from anchorrec_graph.serve.space import Query, Weights, sum_query
 from anchorrec_graph.serve.update import Drift, with_interactions, without_users
-from anchorrec_graph.typing import Embeddings, View
+from anchorrec_graph.typing import Embeddings
 
 BLOCK = 8_192  # recommendations whose view parts are computed at once
-
-
-class Placement(NamedTuple):
-    """Where an item would land that nobody bought yet."""
-
-    similar: dict[str, pl.DataFrame]  # by each modality given and "final": rank, item columns, similarity
-    score: float | None  # for the user or history asked for, as the next three
-    rank: int | None  # among the items that the user does not have
-    candidates: int | None  # how many these are, the new one included
-    parts: dict[str, float] | None  # what each view brings to the score
-
-
-class _Scorer(NamedTuple):
-    """Scores of a catalog's users, or of one query, with -inf for items that are not allowed."""
-
-    space: Space
-    query: Query | None  # the users' rows are its places; None: those of the space
-    weights: Weights | None
-    allowed: Tensor | None  # [I] bool
-
-    def scores(self, users: Tensor) -> Tensor:
-        query = self.query
-        if query is None:
-            query = self.space.query(users) if self.weights else Query(self.space.user[users], {})
-        scores = self.space.scores(query, self.weights)
-        return scores if self.allowed is None else scores.masked_fill_(~self.allowed, -torch.inf)
 
 
 class Catalog:
@@ -148,8 +122,10 @@ class Catalog:
         Raises:
             DataError: an unknown user, column, value or view, or k < 1.
         """
-        rows = self._rows(users)
-        best = self._top_k(None, rows, k, self.contents.known if exclude_seen else None, filters, weights)
+        rows, wish = self.user_rows(users), Wish(k, filters, weights)
+        best = best_for_users(
+            self.space, self.items, None, rows, wish, self.contents.known if exclude_seen else None
+        )
         tables = []
         pairs = (best.items >= 0).nonzero()
         for place, rank in (block.T for block in pairs.split(BLOCK)):
@@ -157,7 +133,9 @@ class Catalog:
             within = user.unique(return_inverse=True)
             parts = self.space.parts(self.space.query(within[0]), within[1], item, weights)
             ids = {"user_id": self.user_ids[user.numpy()]}
-            tables.append(self._table(ids, rank, item, {"score": best.scores[place, rank]} | _named(parts)))
+            tables.append(
+                ranked_table(self.items, ids, rank, item, {"score": best.scores[place, rank]} | _named(parts))
+            )
         return pl.concat(tables)
 
     def recommend_for(
@@ -176,14 +154,16 @@ class Catalog:
             DataError: an unknown item, column, value or view, or k < 1.
             ConfigError: the model cannot make a user from items.
         """
-        items = self._item_rows(history)
+        items, wish = self._item_rows(history), Wish(k, filters, weights)
         query = sum_query(self._fold_in().parts(items))
         seen = UserItems.from_pairs(torch.stack([torch.zeros_like(items), items]), 1, len(self.items))
-        best = self._top_k(query, torch.tensor([0]), k, seen if exclude_seen else None, filters, weights)
+        best = best_for_users(
+            self.space, self.items, query, torch.tensor([0]), wish, seen if exclude_seen else None
+        )
         place, rank = (best.items >= 0).nonzero(as_tuple=True)
         item = best.items[place, rank]
         parts = self.space.parts(query, place, item, weights)
-        return self._table({}, rank, item, {"score": best.scores[place, rank]} | _named(parts))
+        return ranked_table(self.items, {}, rank, item, {"score": best.scores[place, rank]} | _named(parts))
 
     def similar_items(
         self,
@@ -219,7 +199,8 @@ class Catalog:
         if across is not None:
             for place, row in enumerate(rows.tolist()):
                 similarity[place, share_value(self.items, across, row)] = -torch.inf
-        return self._nearest(similarity, k, filters, {"query_id": np.array([self.item_ids[r] for r in rows])})
+        ids = {"query_id": np.array([self.item_ids[row] for row in rows])}
+        return nearest_table(similarity, self.items, Wish(k, filters), ids)
 
     def explain(
         self,
@@ -268,18 +249,13 @@ class Catalog:
         final = torch.stack(list(rows.values())).sum(0)
         query = {m: unit_rows(x)[0] for m, x in given.items()} | {FINAL: unit_rows(final)[0]}
         similar = {
-            name: self._nearest(self._similarity.to_items({name: 1.0}, query), k, None, {}) for name in query
+            name: nearest_table(self._similarity.to_items({name: 1.0}, query), self.items, Wish(k), {})
+            for name in query
         }
         if user is None and history is None:
-            return Placement(similar, None, None, None, None)
+            return Placement(similar)
         asked, _, known = self._asked(user, history)
-        score = float(asked.user[0] @ final[0])
-        others = self.space.scores(asked)[0].index_fill(0, known, -torch.inf)
-        views = {name: View(asked.views.get(name), part) for name, part in rows.items()}
-        one = torch.tensor([0])
-        parts = {n: float(p) for n, p in view_parts(Embeddings(asked.user, final, views), one, one).items()}
-        candidates = int((others > -torch.inf).sum()) + 1
-        return Placement(similar, score, 1 + int((others > score).sum()), candidates, parts)
+        return placed_for(Placement(similar), self.space, rows, asked, known)
 
     def add_items(self, table: pl.DataFrame, features: Mapping[str, NDArray[np.float32]]) -> Catalog:
         """A catalog with new items at the end, which are recommended, found and explained like the others.
@@ -326,7 +302,7 @@ class Catalog:
         Raises:
             DataError: an unknown user.
         """
-        rows = self._rows(users)
+        rows = self.user_rows(users)
         left = Catalog(without_users(self.contents, rows))
         gone = {str(user) for user in users}
         assert gone.isdisjoint(left.user_ids.tolist())
@@ -339,50 +315,10 @@ class Catalog:
         if user is None:
             items = self._item_rows(history or [])
             return sum_query(self._fold_in().parts(items)), items, items
-        row = self._rows([user])
+        row = self.user_rows([user])
         _, bought = self.contents.bought.select(row)
         _, known = self.contents.known.select(row)
         return self.space.query(row), bought, known
-
-    def _top_k(
-        self,
-        query: Query | None,
-        users: Tensor,
-        k: int,
-        seen: UserItems | None,
-        filters: Filters | None,
-        weights: Weights | None,
-    ) -> TopK:
-        _check_k(k)
-        self.space.check_weights(weights)
-        allowed = allowed_items(self.items, filters) if filters else None
-        scorer = _Scorer(self.space, query, weights, allowed)
-        return top_k(scorer, users, min(k, len(self.items)), seen)
-
-    def _nearest(
-        self, similarity: Tensor, k: int, filters: Filters | None, ids: Mapping[str, NDArray[Any]]
-    ) -> pl.DataFrame:
-        """The best items of each row of similarities [n, I], with the ids [n] of the rows."""
-        _check_k(k)
-        if filters:
-            similarity.masked_fill_(~allowed_items(self.items, filters), -torch.inf)
-        best = best_columns(similarity, min(k, len(self.items)))
-        place, rank = (best.items >= 0).nonzero(as_tuple=True)
-        named = {name: values[place.numpy()] for name, values in ids.items()}
-        return self._table(named, rank, best.items[place, rank], {"similarity": best.scores[place, rank]})
-
-    def _table(
-        self, ids: Mapping[str, NDArray[Any]], rank: Tensor, item: Tensor, values: Mapping[str, Tensor]
-    ) -> pl.DataFrame:
-        """ids and rank, then the items' own columns, then the values; theirs give way where names meet."""
-        ours = pl.DataFrame(
-            {**ids, "rank": (rank + 1).numpy()} | {name: value.numpy() for name, value in values.items()}
-        )
-        theirs = self.items[item.numpy()].rename(
-            {name: f"item_{name}" for name in self.items.columns if name in ours.columns}
-        )
-        first = len(ids) + 1
-        return pl.concat([ours[:, :first], theirs, ours[:, first:]], how="horizontal")
 
     def _fold_in(self) -> FoldIn:
         if isinstance(self.contents.fold_in, str):
@@ -401,7 +337,8 @@ class Catalog:
         rows = torch.tensor([self.item_row(item) for item in items], dtype=torch.long)
         return rows.unique() if unique else rows
 
-    def _rows(self, users: Sequence[str] | None) -> Tensor:
+    def user_rows(self, users: Sequence[str] | None) -> Tensor:
+        """Row numbers of users, or of all. Raises DataError for an unknown one."""
         if users is None:
             return torch.arange(len(self.user_ids))
         if isinstance(users, str):
@@ -413,11 +350,6 @@ class Catalog:
                 f"ids look like '{self.user_ids[0]}'"
             )
         return torch.tensor([self._user_row[str(user)] for user in users], dtype=torch.long)
-
-
-def _check_k(k: int) -> None:
-    if k < 1:
-        raise DataError(f"k is {k}; at least 1 item is needed")
 
 
 def _named(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
