@@ -3,10 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo compare test lint scatter
+.PHONY: demo serve-demo compare test lint scatter
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/anchorrec demo
+
+# The page in a browser, on the films; DATA=planted for the generated shop with its pictures, IMAGES=FOLDER for posters.
+DATA ?= movielens
+serve-demo: $(VENV)/.installed-serve
+	$(VENV)/bin/anchorrec serve-demo --data $(DATA) $(if $(IMAGES),--images $(IMAGES))
 
 # All models on MovieLens, three seeds; under half an hour on two cores. Goes on where it was stopped.
 compare: $(VENV)/.installed
@@ -28,6 +33,10 @@ scatter: $(VENV)/.installed
 $(VENV)/.installed: setup.cfg constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-serve: $(VENV)/.installed
+	$(PIP) --editable '.[serve]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +61,41 @@ def test_commands_run_in_order(checkout: Path) -> None:
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command in commands():
         arguments = shlex.split(command.replace("PATH", str(checkout / "own")))
+        if arguments[1] == "serve":
+            check_serves([*arguments, "--port", str(free_port())], {**os.environ, "PATH": search})
+            continue
         done = subprocess.run(arguments, capture_output=True, text=True, env={**os.environ, "PATH": search})
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert "warning" not in done.stderr, done.stderr
     assert (checkout / "runs/films/top10.parquet").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def check_serves(arguments: list[str], environment: dict[str, str]) -> None:
+    """The command answers, and ends on a signal without an error."""
+    server = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        for _ in range(600):
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{arguments[-1]}/health", timeout=5) as answer,
+            ):
+                assert json.load(answer)["status"] == "ok"
+                break
+            assert server.poll() is None
+            time.sleep(0.1)
+        else:
+            pytest.fail("no answer within a minute")
+    finally:
+        server.terminate()
+        _, errors = server.communicate(timeout=30)
+    assert "Traceback" not in errors, errors
+    assert server.returncode in (0, 143, -15), errors
 
 
 def test_gat_is_under_25_lines() -> None:
