@@ -22,10 +22,11 @@ def export(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write what serving needs, as plain files, without the data or anything to train.
+    """Write what serving needs.
 
-    Safetensors, Parquet, a model card, and the SHA-256 of each, which is checked whenever the export is read.
-    recommend, similar, update, forget and serve take an export in place of a run.
+    Plain files without the data or anything to train: safetensors, Parquet, a model card, and the SHA-256
+    of each, which is checked whenever the export is read. recommend, similar, update, forget and serve
+    take an export in place of a run.
     """
     manifest = save_export(run_contents(run, seed), out, onnx)
     if as_json:

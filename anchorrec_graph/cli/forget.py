@@ -21,10 +21,11 @@ def forget(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an export without some users: no id, row or history of theirs, checked in the files written.
+    """Write an export without some users.
 
-    Delete the old export, and the run and its data, or the next training learns from them again. What
-    training learned from them stays in the items' rows until then.
+    No id, row or history of theirs is left, which is checked in the files written. Delete the old export,
+    and the run and its data, or the next training learns from them again. What training learned from them
+    stays in the items' rows until then.
     """
     before = Catalog.open(export)
     save_export(before.forget(user).contents, out)

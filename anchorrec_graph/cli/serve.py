@@ -50,11 +50,12 @@ def serve(
         bool, typer.Option("--log-ids", help="Write ids of users and items to the log.")
     ] = False,
 ) -> None:
-    """Serve a model over HTTP: a page for people at /, an API described at /openapi.json.
+    """Serve a model over HTTP.
 
-    A newer run or export that takes the folder's place, best as a link that is renamed over it, is served
-    within seconds without a restart; requests that run are not disturbed. Ctrl-C lets them end first. One
-    line of JSON per request goes to standard error, without ids and bodies.
+    A page for people is at /, the API is described at /openapi.json. A newer run or export that takes the
+    folder's place, best as a link that is renamed over it, is served within seconds without a restart;
+    requests that run are not disturbed. Ctrl-C lets them end first. One line of JSON per request goes to
+    standard error, without ids and bodies.
     """
     require_serve()
     from anchorrec_graph.serve.api.auth import read_token

@@ -41,10 +41,10 @@ def serve_demo(
     ),
     quiet: Quiet = False,
 ) -> None:
-    """Train AnchorRec and LightGCN, and open them side by side in the page.
+    """Train two models and serve them.
 
-    About two minutes the first time, seconds after that. New items can be dropped in where the encoders that
-    made the features are installed (extra features).
+    AnchorRec and LightGCN side by side in the page. About two minutes the first time, seconds after that.
+    New items can be dropped in where the encoders that made the features are installed (extra features).
     """
     require_serve()
     if not configs.is_dir():

@@ -31,7 +31,9 @@ def similar(
     seed: Seed = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find items like another, by look, by words, or as the model sees them.
+    """Find items like another.
+
+    By look, by words, or as the model sees them.
 
     With --across genres only those of other genres: what else has this look?
     """

@@ -40,10 +40,11 @@ def update(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Add users, items and purchases without training, and say when training is due.
+    """Add users, items and purchases.
 
-    Users are folded in through their items; new items are placed by their features. The export that is
-    updated stays as it is; to serve the new one, rename a link to it over the old link.
+    Nothing is trained; it says when training is due. Users are folded in through their items; new items
+    are placed by their features. The export that is updated stays as it is; to serve the new one, rename
+    a link to it over the old link.
     """
     if interactions is None and items is None:
         raise ConfigError("give --interactions or --items with --features")

@@ -18,7 +18,8 @@ from anchorrec_graph.data.planted import PlantedConfig
 from anchorrec_graph.models.lightgcn import LightGCN
 
 VERBS = ["train", "tune", "compare", "evaluate", "recommend", "explain", "diagnose", "audit", "report"]
-VERBS += ["graph", "doctor", "demo", "prepare", "features", "convert"]
+VERBS += ["graph", "doctor", "demo", "prepare", "features", "convert", "similar", "export", "update"]
+VERBS += ["forget", "serve", "serve-demo"]
 
 
 def test_help_names_verbs_and_exit_codes(anchorrec: Command) -> None:

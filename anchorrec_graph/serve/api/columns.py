@@ -10,6 +10,7 @@ from polars import selectors
 MOST_VALUES = 200  # that are listed of a column
 MOST_CATEGORIES = 1000  # a text column of more values is text
 LONGEST_TEXT = 2000  # letters of a field
+NAMED = (pl.String, pl.Boolean, pl.Categorical, pl.Enum)
 JSON_TYPES = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Null)
 
 
@@ -46,11 +47,20 @@ def _number(value: Any) -> float | None:
     return float(value) if value is not None else None
 
 
+def can_filter(dtype: Any) -> bool:
+    """Whether a value can be looked for in a column of this type."""
+    if isinstance(dtype, pl.List):
+        return can_filter(dtype.inner)
+    return bool(
+        dtype.is_numeric() or (dtype.is_temporal() and dtype != pl.Duration) or isinstance(dtype, NAMED)
+    )
+
+
 def as_text(column: pl.Series) -> pl.Series:
     """The values as Polars writes them, or as Python does where Polars does not."""
     try:
         return column.cast(pl.String, strict=False)
-    except pl.exceptions.InvalidOperationError:
+    except pl.exceptions.PolarsError:
         values = [None if value is None else str(value) for value in column.to_list()]
         return pl.Series(column.name, values, dtype=pl.String)
 

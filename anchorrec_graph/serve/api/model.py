@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import polars as pl
 
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.serve.api.cards import Cards
-from anchorrec_graph.serve.api.columns import Column, columns_of
+from anchorrec_graph.serve.api.columns import Column, can_filter, columns_of
 from anchorrec_graph.serve.api.errors import ApiError
 from anchorrec_graph.serve.api.images import find_pictures
 from anchorrec_graph.serve.catalog import Catalog
@@ -63,6 +63,17 @@ class Model(NamedTuple):
             ApiError: one is unknown.
         """
         return list(dict.fromkeys(self.item(item, f"history.{place}") for place, item in enumerate(items)))
+
+    def check_columns(self, columns: Iterable[str], field: str) -> None:
+        """Refuse columns of types that have no values to name; unknown ones are left to the catalog.
+
+        Raises:
+            ApiError: naming the column.
+        """
+        for name in columns:
+            dtype = self.catalog.items.schema.get(name)
+            if dtype is not None and not can_filter(dtype):
+                raise ApiError(422, "invalid", f"the column '{name}' ({dtype}) cannot be filtered", field)
 
     def find_users(self, query: str, limit: int) -> tuple[int, list[str]]:
         """Users whose id holds the query; those that begin with it stand first."""

@@ -74,7 +74,9 @@ def find_items(model: Model, query: ItemsQuery) -> dict[str, Any]:
     """
     allowed: pl.Series | None = None
     if query.filter:
-        mask = refused(lambda: allowed_items(model.catalog.items, parse_filters(query.filter)))
+        filters = parse_filters(query.filter)
+        model.check_columns(filters, "filter")
+        mask = refused(lambda: allowed_items(model.catalog.items, filters))
         allowed = pl.Series(mask.numpy())
     total, cards = model.cards.search(query.q, allowed, query.limit, query.offset)
     return {"total": total, "items": cards}

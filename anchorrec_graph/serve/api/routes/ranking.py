@@ -52,6 +52,7 @@ def add_ranking(app: FastAPI, service: Service) -> None:
 
 
 def recommended(model: Model, query: RecommendRequest) -> list[Card]:
+    model.check_columns(query.filters, "filters")
     filters, weights = query.filters or None, query.weights or None
     options: dict[str, Any] = {"filters": filters, "weights": weights, "exclude_seen": query.exclude_seen}
     if query.user is not None:
@@ -72,6 +73,8 @@ def ranked(model: Model, table: pl.DataFrame, value: str) -> list[Card]:
 
 
 def neighbours(model: Model, query: SimilarRequest) -> list[Card]:
+    model.check_columns(query.filters, "filters")
+    model.check_columns([query.across] if query.across else [], "across")
     table = model.catalog.similar_items(
         [model.item(query.item)], by=query.by, k=query.k, across=query.across, filters=query.filters or None
     )
