@@ -29,24 +29,32 @@ class Client:
     def __init__(self, host: str, port: int) -> None:
         self._address, self._idle = (host, port), list[Any]()
 
-    async def ask(self, request: bytes, due: float | None = None) -> Answer:
-        """One request; its time counts from `due`."""
+    async def ask(self, request: bytes, due: float | None = None, alone: bool = False) -> Answer:
+        """One request; its time counts from `due`. `alone`: on a connection of its own, used once."""
         due = time.perf_counter() if due is None else due
-        try:
-            streams = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
-            status, body, keep = await _exchange(*streams, request)
-        except (OSError, EOFError, ValueError):
-            return Answer(0, b"", time.perf_counter() - due)
+        while True:
+            used = bool(self._idle) and not alone
+            streams: Any = None
+            try:
+                streams = self._idle.pop() if used else await asyncio.open_connection(*self._address)
+                status, body, keep = await _exchange(*streams, request)
+                break
+            except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
+                if streams is not None:
+                    streams[1].close()
+                if not used:  # one that was kept may have been closed meanwhile: the next is tried
+                    return Answer(0, b"", time.perf_counter() - due)
         seconds = time.perf_counter() - due
-        if keep:
+        if keep and not alone:
             self._idle.append(streams)
         else:
             streams[1].close()
         return Answer(status, body, seconds)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for _, writer in self._idle:
             writer.close()
+        await asyncio.gather(*(writer.wait_closed() for _, writer in self._idle), return_exceptions=True)
         self._idle.clear()
 
 

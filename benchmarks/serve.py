@@ -2,10 +2,10 @@
 
     python benchmarks/serve.py [--items 100000 --users 100000] [--workers 1 2] [--out results.json]
 
-For each number of workers: 100 rankings against one that is computed here without any code that serves; one
+For each number of workers: 100 rankings against ones that are computed here without any code that serves; one
 user's recommendations at a fixed rate (times count from when a request was due); as many as are answered on 1
-to 16 connections; every other kind of request, one after the other. Then, with one worker, a switch to another
-export under the same rate, and one during which the server is killed and started again.
+to 16 connections; every other kind of request, one after the other. Then, with one worker, a switch to
+another export under the same rate, and one during which the server is killed and started again.
 
 The generator runs on the same cores as the server, and its own work is part of every time.
 """
@@ -103,7 +103,7 @@ async def measure(
         await client.ask(kind(0))  # the first may build what all use
         result["one_by_one"][name] = summary([await client.ask(kind(number)) for number in range(SOME)])
     result["memory_mib_after"] = await memory(client)
-    client.close()
+    await client.close()
     return result
 
 
@@ -126,12 +126,12 @@ async def switch(running: Running, link: Path, target: Path, size: Size, rate: f
         if time.monotonic() > deadline:
             raise SystemExit("error: the server never switched")
     after = await at_rate(client, make, rate, 2)
-    client.close()
+    await client.close()
     parts = (("before", before), ("during", during), ("after", after))
     return {name: summary(answers) for name, answers in parts if answers}
 
 
-def killed_during_a_switch(link: Path, target: Path, size: Size) -> dict[str, Any]:
+def killed_during_a_switch(link: Path, target: Path) -> dict[str, Any]:
     """SIGKILL while a newer export is being loaded; then the same command again on the same port."""
     with server(link) as running:
         point(link, target)
@@ -151,7 +151,7 @@ def killed_during_a_switch(link: Path, target: Path, size: Size) -> dict[str, An
 async def _once(running: Running, request: bytes) -> Answer:
     client = Client(running.host, running.port)
     answer = await client.ask(request)
-    client.close()
+    await client.close()
     return answer
 
 
@@ -218,7 +218,7 @@ def main() -> None:
         point(link, first)
         with server(link) as running:
             results["switch"] = asyncio.run(switch(running, link, second, size, args.rate))
-        results["killed"] = killed_during_a_switch(link, first, size)
+        results["killed"] = killed_during_a_switch(link, first)
     results["environment"] = environment()
     print(table(results))
     if args.out:

@@ -1,4 +1,4 @@
-"""A catalog of any size from random rows, what its best items are, and a server over it in its own process."""
+"""A catalog of any size from random rows, its best items, and a server over it in a process of its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Size(NamedTuple):
 
 
 def random_contents(size: Size, seed: int = 0) -> Contents:
-    """Three views that share the columns, purchases, native features, and titles, genres and years of items."""
+    """Three views that share the columns, purchases, native features; titles, genres and years of items."""
     generator = torch.Generator().manual_seed(seed)
 
     def rows(count: int, columns: int = size.columns) -> torch.Tensor:

@@ -27,6 +27,7 @@ class Similarity:
         self.space, self.features = space, features
         self.names = [*features, *(name for name in space.views if name not in features), FINAL]
         self._units: dict[str, Tensor] = {}
+        self._missing: dict[str, Tensor] = {}
 
     def shares(self, by: By) -> dict[str, float]:
         """What is mixed, and how much of each; the shares sum to 1.
@@ -60,5 +61,11 @@ class Similarity:
         Without rows on either side a cosine counts 0; an item that has no row by any name gets -inf.
         """
         cosines = [share * (query[name] @ self.rows(name).T) for name, share in shares.items()]
-        missing = torch.stack([~self.rows(name).any(1) for name in shares]).all(0)
+        missing = torch.stack([self._without(name) for name in shares]).all(0)
         return torch.stack(cosines).sum(0).masked_fill_(missing, -torch.inf)
+
+    def _without(self, name: str) -> Tensor:
+        """Which items have no row [I] bool; looked up once, since it costs as much as the cosines."""
+        if name not in self._missing:
+            self._missing[name] = ~self.rows(name).any(1)
+        return self._missing[name]

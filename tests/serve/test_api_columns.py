@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
+from api_world import client_of, error_of, shop_service
+from shop import random_embeddings, shop_data
 from starlette.testclient import TestClient
 
+from anchorrec_graph.serve.api.app import app_of
 from anchorrec_graph.serve.api.cards import Cards
 from anchorrec_graph.serve.api.columns import LONGEST_TEXT, MOST_VALUES, columns_of
 from anchorrec_graph.serve.api.service import to_json
+from anchorrec_graph.serve.catalog import Catalog
 
 COUNT = 600
 NUMBERS = range(COUNT)
@@ -92,6 +97,24 @@ def test_filters_of_the_list(shop_api: TestClient) -> None:
     drama, comedy = total("genres:Drama"), total("genres:Comedy")
     assert total("genres:Drama", "genres:Comedy") == drama | comedy
     assert total("genres:Drama", "year:1992") == drama & total("year:1992")
+
+
+def test_columns_that_have_no_values_to_name(tmp_path: Path) -> None:
+    data = shop_data()
+    items = data["item"].table
+    data["item"].table = pl.concat([items, ODD.head(len(items)).drop("item_id", "title")], how="horizontal")
+    catalog = Catalog.from_embeddings(random_embeddings(40, len(items)), data)
+    with client_of(app_of(shop_service(tmp_path, catalog=catalog))) as client:
+        for name in ODD.columns[2:]:
+            answers = [
+                client.get(f"/api/items?filter={name}:x"),
+                client.post("/api/recommend", json={"user": "u1", "filters": {name: "x"}}),
+                client.post("/api/similar", json={"item": "i1", "filters": {name: "x"}}),
+            ]
+            for answer in answers:
+                error_of(answer, 422, "invalid")
+            across = client.post("/api/similar", json={"item": "i1", "across": name})
+            assert across.status_code == (422 if name in ("long", "bytes", "nested", "null") else 200), name
 
 
 def test_a_table_of_ids_alone() -> None:

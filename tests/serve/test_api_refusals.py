@@ -282,7 +282,11 @@ def test_a_long_text(api: TestClient) -> None:
     error_of(api.post("/api/new-item", files=form(text="x" * 50_000)), 422, "invalid")  # the form's own limit
 
 
+PART = b"--x\r\nContent-Disposition: form-data; name="
 MULTIPART = [
+    (PART + b'"text"\r\n\r\nabc\r\n', "multipart/form-data; boundary=x"),  # cut off
+    (PART + b'"image"; filename="a"\r\n\r\nabc\r\n', "multipart/form-data; boundary=x"),
+    (PART + b'"text"\r\n\r\nabc\r\n' + PART + b'"image"; filename="a"', "multipart/form-data; boundary=x"),
     (b"", "multipart/form-data"),
     (b"", "multipart/form-data; boundary="),
     (b"--x\r\n", "multipart/form-data; boundary=x"),

@@ -10,6 +10,20 @@ import { change, now } from "./state.js";
 
 const AT_ONCE = 60; // milliseconds: a finger sends more values than a list can follow
 
+const first = h("p", { class: "hint first" }); // on a phone the list is out of sight while one moves a slider
+
+/** What the blend has put first. */
+export function showFirst(cards) {
+  fill(
+    first,
+    cards.length > 0 &&
+      `Now first: ${cards
+        .slice(0, 3)
+        .map((card) => card.title)
+        .join("; ")}`,
+  );
+}
+
 export function blendSection() {
   const rows = h("div", { class: "sliders" });
   const reset = h(
@@ -18,7 +32,7 @@ export function blendSection() {
     "Blend as trained",
   );
   const hint = h("p", { class: "hint" }, "1 is as trained, 0 leaves a view out.");
-  const { node, tell } = section("Blend", hint, rows, reset);
+  const { node, tell } = section("Blend", hint, rows, first, reset);
   let made = new Map();
 
   function update(state) {
@@ -43,7 +57,7 @@ export function blendSection() {
 function slider(view, all) {
   const id = newId("blend");
   const input = h("input", { type: "range", id, min: "0", max: String(MOST_WEIGHT), step: "0.1" });
-  const output = h("output", { for: id });
+  const shown = h("span", { class: "value" });
   const name = label(view);
   const zeros = Object.fromEntries(all.filter((other) => other !== view).map((other) => [other, 0]));
   const only = h(
@@ -64,7 +78,7 @@ function slider(view, all) {
   });
 
   function draw(value) {
-    fill(output, `× ${value.toFixed(1)}`);
+    fill(shown, `× ${value.toFixed(1)}`);
     input.setAttribute("aria-valuetext", `${value.toFixed(1)} times`);
   }
 
@@ -73,14 +87,7 @@ function slider(view, all) {
     draw(value);
   }
 
-  const node = h(
-    "div",
-    { class: "slider" },
-    h("label", { for: id }, swatch(view), name),
-    output,
-    input,
-    only,
-  );
+  const node = h("div", { class: "slider" }, h("label", { for: id }, swatch(view), name), shown, input, only);
   return { node, show };
 }
 

@@ -7,7 +7,7 @@ import { link } from "./link.js";
 import { mixture } from "./mixture.js";
 import { pickButton, show as showPick } from "./pick.js";
 import { picture } from "./picture.js";
-import { failure } from "./problem.js";
+import { button, failure, nothing } from "./problem.js";
 import { say } from "./say.js";
 import { columns, keys, label, model as modelOf } from "./shop.js";
 import { change, now } from "./state.js";
@@ -35,9 +35,24 @@ export function itemPage() {
     const whom = JSON.stringify(asked(state));
     reach.update(state);
     pick?.();
+    if (!state.item) {
+      none();
+      return;
+    }
     if (shown.whole === whole && shown.mix !== mix) mixed.load(question(state, model), state.mix);
     if (shown.whole !== whole || shown.whom !== whom) load(state, model);
     shown = { whole, mix, whom };
+  }
+
+  function none() {
+    shown = {};
+    fill(title, "Item");
+    fill(about);
+    mixed.clear();
+    fill(
+      strips,
+      nothing("No item is chosen.", "Choose one.", button("Open the catalogue", { page: "catalogue" })),
+    );
   }
 
   async function load(state, model) {

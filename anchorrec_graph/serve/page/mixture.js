@@ -59,7 +59,7 @@ function mixer(names) {
   const [first, second] = names.map(label);
   const id = newId("mix");
   const input = h("input", { type: "range", id, min: "0", max: "1", step: "0.1" });
-  const output = h("output", { for: id });
+  const shown = h("span", { class: "value" });
   const commit = paused(() => change({ mix: Number(input.value) }, "replace"), 60);
   input.addEventListener("input", () => {
     draw();
@@ -68,8 +68,8 @@ function mixer(names) {
 
   function draw() {
     const percent = Math.round(100 * Number(input.value));
-    fill(output, `${percent} % ${first}, ${100 - percent} % ${second}`);
-    input.setAttribute("aria-valuetext", output.textContent);
+    fill(shown, `${percent} % ${first}, ${100 - percent} % ${second}`);
+    input.setAttribute("aria-valuetext", shown.textContent);
   }
 
   function show(mix) {
@@ -77,6 +77,6 @@ function mixer(names) {
     draw();
   }
 
-  const node = h("div", { class: "mixer" }, h("label", { for: id }, `Share of ${first}`), input, output);
+  const node = h("div", { class: "mixer" }, h("label", { for: id }, `Share of ${first}`), input, shown);
   return { names, node, show };
 }

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { scaleOf } from "./bar.js";
+import { showFirst } from "./blend.js";
 import { recommendedCard } from "./cards.js";
 import { fill, h } from "./dom.js";
 import { filterChips } from "./filters.js";
@@ -125,6 +126,7 @@ function cardList(model) {
       more,
       left && h("button", { type: "button", onclick: () => change({ k: next }, "replace") }, "Show more"),
     );
+    showFirst(items);
     say(`${plural(items.length, "recommendation")} for ${whom}.`);
   }
 

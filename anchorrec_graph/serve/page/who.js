@@ -13,7 +13,7 @@ import { change, now } from "./state.js";
 import { suggest } from "./suggest.js";
 import { theirItems } from "./theirs.js";
 import { learn, remember, title } from "./titles.js";
-import { asked, named } from "./whom.js";
+import { asked, briefly } from "./whom.js";
 
 const SHOWN = 12; // picks that are listed unless one asks for all
 const key = () => keys(now())[0];
@@ -44,7 +44,7 @@ export function whoSection() {
     some.node.checked = state.who === "picks";
     user.update(state);
     picks.update(state);
-    tell(asked(state) ? named(state) : "nobody yet");
+    tell(asked(state) ? briefly(state) : "nobody yet");
   }
 
   return { node, update };

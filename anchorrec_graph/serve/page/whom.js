@@ -8,6 +8,11 @@ export function asked(state) {
   return state.who === "picks" && state.picks.length > 0 ? { history: state.picks } : null;
 }
 
+/** The same in few words. */
+export function briefly(state) {
+  return state.who === "user" ? `user ${state.user}` : plural(state.picks.length, "picked item");
+}
+
 export function named(state) {
   if (state.who === "user") return `user ${state.user}`;
   return `someone with ${plural(state.picks.length, "picked item")}`;

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -78,18 +80,47 @@ async def read_form(request: Request, limits: Limits) -> Form:
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise ApiError(422, "invalid", "send multipart/form-data with image, text or both")
-    letters = 4 * limits.text_chars
-    async with request.form(max_files=1, max_fields=2, max_part_size=letters) as form:
+    form = await _parsed(request, limits)
+    try:
         for name in form:
             if name not in PARTS or len(form.getlist(name)) > 1:
                 raise ApiError(422, "invalid", f"the form has {', '.join(PARTS)}, each once", name)
         picture = await _picture(form)
         text, query = _field(form, "text"), _field(form, "query")
+    finally:
+        await form.close()
     if text is not None and len(text) > limits.text_chars:
         raise ApiError(413, "too_large", f"the text may have {limits.text_chars} letters", "text")
     if picture is None and text is None:
         raise ApiError(422, "invalid", "send an image, a text, or both")
     return Form(picture, text, _query(query))
+
+
+class _Parser(MultiPartParser):
+    """Knows whether the form came to its end."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+    def close(self) -> None:
+        """Close the files of parts that did not."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
+
+async def _parsed(request: Request, limits: Limits) -> FormData:
+    letters = 4 * limits.text_chars
+    parser = _Parser(request.headers, request.stream(), max_files=1, max_fields=2, max_part_size=letters)
+    try:
+        form = await parser.parse()
+    except (MultiPartException, FormParserError) as error:
+        raise ApiError(422, "invalid", f"the form cannot be read ({error})") from error
+    if not parser.ended:
+        parser.close()
+        raise ApiError(422, "invalid", "the form is cut off; its last boundary is missing")
+    return form
 
 
 async def _picture(form: FormData) -> bytes | None:

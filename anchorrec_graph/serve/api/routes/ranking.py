@@ -60,9 +60,9 @@ def recommended(model: Model, query: RecommendRequest) -> list[Card]:
     else:
         table = model.catalog.recommend_for(model.history(query.history or []), query.k, **options)
     views = [view for view in model.catalog.views if f"{view}_part" in table.columns]
-    parts = table.select(f"{view}_part" for view in views).rename(lambda name: name.removesuffix("_part"))
-    rows = zip(ranked(model, table, "score"), parts.to_dicts(), strict=True)
-    return [card | {"parts": of_card} for card, of_card in rows]
+    parts = zip(*(table[f"{view}_part"].to_list() for view in views), strict=True)
+    rows = zip(ranked(model, table, "score"), parts, strict=True)
+    return [card | {"parts": dict(zip(views, values, strict=True))} for card, values in rows]
 
 
 def ranked(model: Model, table: pl.DataFrame, value: str) -> list[Card]:
