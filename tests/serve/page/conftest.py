@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from page_world import CHROMIUM, NO_BROWSER, Visitor, World, serving_page, sync_api
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with serving_page(tmp_path_factory.mktemp("page")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Of one file: while it is open, its event loop is the only one that this thread can have."""
+    if CHROMIUM is None:
+        pytest.skip(NO_BROWSER)
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def context(browser: Any) -> Iterator[Any]:
+    found = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    found.set_default_timeout(10_000)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def visitor(context: Any, world: World) -> Iterator[Visitor]:
+    found = Visitor(context.new_page(), world.url)
+    yield found
+    assert found.complaints == []
+    assert found.page.evaluate("window.hacked") is None
