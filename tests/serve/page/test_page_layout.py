@@ -20,6 +20,9 @@ SMALL = """least => [...document.querySelectorAll('a[href], button, input, selec
     .map(node => [node, (node.closest('label') ?? node).getBoundingClientRect().height])
     .filter(([node, height]) => height > 1 && height < least)
     .map(([node, height]) => `${node.tagName} ${node.className} ${Math.round(height)}`)"""
+HEAD = ".brand img, #pages a, #search input, #search button, .model select, .model button"
+BOXES = """nodes => nodes.map(node => node.getBoundingClientRect())
+    .map(box => [box.left, box.top, box.right, box.bottom])"""
 GROUNDS = """() => [document.body, document.querySelector('.segment')]
     .map(node => getComputedStyle(node).backgroundColor)"""
 
@@ -73,3 +76,13 @@ def test_pictures_and_places_for_them(sized: Visitor) -> None:
     pictures.first.scroll_into_view_if_needed()
     page.wait_for_load_state("networkidle")
     assert pictures.first.evaluate("async node => { await node.decode(); return node.naturalWidth; }") == 30
+
+
+def test_nothing_in_the_head_lies_over_something_else(sized: Visitor) -> None:
+    page = sized.open("#/recommend?model=ab")
+    boxes = page.locator(HEAD).evaluate_all(BOXES)
+    assert len(boxes) == 8
+    for n, (left, top, right, bottom) in enumerate(boxes):
+        for other in boxes[n + 1 :]:
+            apart = right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+            assert apart, (boxes[n], other)
