@@ -77,6 +77,8 @@ class Encoders:
             if modality not in catalog.modalities:
                 known = ", ".join(catalog.modalities) or "none"
                 raise ConfigError(f"{named}: the catalog has no features of that name; it has {known}")
+            if isinstance(catalog.contents.attachment, str):
+                continue  # it cannot place new items, and says so when asked; the other model may
             try:
                 with self._lock:
                     row = _row(encoder, _blank_picture() if encoder.kind == "file" else PROBE)
