@@ -1,4 +1,4 @@
-"""`benchmarks/serve.py` and `benchmarks/hostile.py` on a small catalog, and what they measure with."""
+"""`benchmarks/serve.py` and `benchmarks/attack.py` on a small catalog, and what they measure with."""
 
 from __future__ import annotations
 
@@ -133,18 +133,18 @@ def test_times_count_from_when_a_request_was_due() -> None:
 
 
 def test_attacks_and_finds_nothing(running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hostile = module("hostile")
+    hostile = module("attack")
     monkeypatch.setattr(hostile, "SLOW", 2)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     record, memory = asyncio.run(hostile.attack(running, tmp_path, 400))
     assert record.violations == []
     assert record.statuses.total() == 400
-    assert len({name.partition(":")[0] for name in record.statuses}) == len(module("hostile_requests").KINDS)
+    assert len({name.partition(":")[0] for name in record.statuses}) == len(module("attack_requests").KINDS)
     assert min(memory) > 10
 
 
 def test_violations_are_found(tmp_path: Path) -> None:
-    record = module("hostile").Record([tmp_path])
+    record = module("attack").Record([tmp_path])
     record.add("form", 503, b"busy", b"")
     record.add("raw", 0, b"", b"")
     assert record.violations == []

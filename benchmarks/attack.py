@@ -1,9 +1,9 @@
 """Ten thousand hostile requests to `anchorrec serve`: none may break it, learn a path, or fill its memory.
 
-    python benchmarks/hostile.py [--requests 10000] [--out results.json]
+    python benchmarks/attack.py [--requests 10000] [--out results.json]
 
 A small shop is trained and served with real encoders, those that are installed. Half of the requests are
-made by hand (`hostile_requests.py`), half by schemathesis from /openapi.json, valid and invalid ones. Without
+made by hand (`attack_requests.py`), half by schemathesis from /openapi.json, valid and invalid ones. Without
 schemathesis all are made by hand; it is also a plugin of pytest, so give it a folder of its own
 (pip install --target FOLDER schemathesis, and PYTHONPATH=FOLDER). Meanwhile some connections send a letter of
 a body every second. A violation is an answer of 500 or above other than 501 and 503, an answer that names a
@@ -27,7 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hostile_requests import WITHOUT_HTTP, hostile
+from attack_requests import WITHOUT_HTTP, hostile
 from load import Answer, Client, get, post
 from serve_world import Running, read_log, server
 
