@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
+from torch.nn import functional
 
 
 class Batch(NamedTuple):
@@ -37,6 +38,11 @@ class Embeddings(NamedTuple):
     def scores(self, users: Tensor) -> Tensor:
         """Scores of all items for `users` [B]: [B, I]."""
         return self.user[users] @ self.item.T
+
+
+def in_columns(rows: Tensor, start: int, dim: int) -> Tensor:
+    """Rows [n, w] at columns `start` to `start` + w of `dim`, 0 elsewhere: [n, dim]."""
+    return functional.pad(rows, (start, dim - start - rows.shape[1]))
 
 
 class Scorer(Protocol):

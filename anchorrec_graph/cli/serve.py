@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from anchorrec_graph.cli.options import interruptible, say
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.extras import require_extra
 from anchorrec_graph.strict_yaml import parse_yaml
 
 NEEDED = {
@@ -82,11 +82,7 @@ def require_serve() -> None:
     Raises:
         ConfigError: naming what is missing.
     """
-    missing = [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        raise ConfigError(
-            f"a server needs {', '.join(missing)}, which is missing: pip install 'anchorrec_graph[serve]'"
-        )
+    require_extra("serve", "a server", NEEDED)
 
 
 def parse_encoders(texts: list[str]) -> dict[str, Any]:

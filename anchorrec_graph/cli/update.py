@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,14 @@ import typer
 from polars.exceptions import PolarsError
 
 from anchorrec_graph.cli.options import AsJson, CatalogPath, Quiet, print_json
+from anchorrec_graph.data.table import read_table
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.serve.catalog import Catalog
 from anchorrec_graph.serve.export import save_export
 from anchorrec_graph.serve.update import Drift
 
-READERS = {
-    ".csv": lambda path: pl.read_csv(path, infer_schema=False),
+READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
+    ".csv": read_table,
     ".parquet": pl.read_parquet,
     ".jsonl": pl.read_ndjson,
 }
@@ -80,6 +82,7 @@ def _sentence(drift: Drift) -> str:
 def _read(path: Path) -> pl.DataFrame:
     if path.suffix not in READERS:
         raise ConfigError(f"{path}: the file must end in {', '.join(READERS)}")
+    path.stat()  # a missing file is one error for all
     try:
         return READERS[path.suffix](path)
     except PolarsError as error:

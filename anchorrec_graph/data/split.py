@@ -47,7 +47,7 @@ class RandomSplitConfig(SplitConfig):
 
     def assign(self, interactions: Interactions) -> Ids:
         shuffled = np.random.default_rng(self.seed).permutation(len(interactions.user))
-        from_end, count = _place_in_user(interactions.user, shuffled)
+        from_end, count = place_in_user(interactions.user, shuffled)
         held = np.where(count < 10, 2, count // 5)
         return _label_tail(from_end, count, held // 2, held - held // 2)
 
@@ -62,7 +62,7 @@ class LeaveLastConfig(SplitConfig):
 
     def assign(self, interactions: Interactions) -> Ids:
         order = np.argsort(_times(interactions, self.name), kind="stable")
-        from_end, count = _place_in_user(interactions.user, order)
+        from_end, count = place_in_user(interactions.user, order)
         one = np.ones_like(count)
         return _label_tail(from_end, count, one, one)
 
@@ -91,7 +91,7 @@ class UserTimeConfig(RatioSplitConfig):
 
     def assign(self, interactions: Interactions) -> Ids:
         order = np.argsort(_times(interactions, self.name), kind="stable")
-        from_end, count = _place_in_user(interactions.user, order)
+        from_end, count = place_in_user(interactions.user, order)
         test = np.clip(_share(self.test, count), 1, np.maximum(count - 2, 1))
         validation = np.clip(_share(self.validation, count), 1, np.maximum(count - 1 - test, 1))
         return _label_tail(from_end, count, validation, test)
@@ -198,7 +198,7 @@ def _share(share: float | NDArray[np.float64], count: int | Ids | np.int64) -> I
     return np.floor(share * np.asarray(count) + 1e-9).astype(np.int64)
 
 
-def _place_in_user(user: Ids, order: Ids) -> tuple[Ids, Ids]:
+def place_in_user(user: Ids, order: Ids) -> tuple[Ids, Ids]:
     """Of each row [n]: how many rows of its user follow it in `order`, and how many its user has."""
     count = np.bincount(user)
     grouped = order[np.argsort(user[order], kind="stable")]

@@ -59,20 +59,28 @@ class Fusion(NamedTuple):
     def rows(self, features: Tensor) -> Tensor:
         """[n, D] -> [n, w]; 0 for rows that have no feature."""
         unit, valid = unit_rows(features)
-        reduced = unit if self.basis is None else unit @ self.basis
+        return self.of_reduced(unit if self.basis is None else unit @ self.basis, valid)
+
+    def of_reduced(self, reduced: Tensor, valid: Tensor) -> Tensor:
+        """`rows` of rows that are multiplied by V already [n, w], and whether they have a feature [n]."""
         return torch.where(valid.unsqueeze(1), reduced - self.mean, 0.0) * self.scale
 
 
 def fusion(features: Tensor, dim: int) -> Fusion:
     """The `Fusion` of a modality with features [n, D], whose own rows get mean 0 and mean square 1."""
-    valid = unit_rows(features)[1].unsqueeze(1)
-    reduced = reduce_features(features, dim)
+    return _fitted(features, dim)[0]
+
+
+def _fitted(features: Tensor, dim: int) -> tuple[Fusion, Tensor]:
+    """The `Fusion` of a modality, and what it makes of its own rows."""
+    basis, (unit, valid) = leading_basis(features, dim), unit_rows(features)
+    reduced, has = unit if basis is None else unit @ basis, valid.unsqueeze(1)
     count = valid.sum().clamp(min=1)
-    mean = (reduced * valid).sum(0) / count
-    spread = torch.where(valid, reduced - mean, 0.0).square().sum() / count
+    mean = (reduced * has).sum(0) / count
+    spread = torch.where(has, reduced - mean, 0.0).square().sum() / count
     # rows that all point one way leave only rounding errors of about 1e-7, which are no feature
-    scale = float(spread.rsqrt()) if spread > 1e-10 else 0.0
-    return Fusion(leading_basis(features, dim), mean, scale)
+    part = Fusion(basis, mean, float(spread.rsqrt()) if spread > 1e-10 else 0.0)
+    return part, part.of_reduced(reduced, valid)
 
 
 def fuse_features(features: Mapping[str, Tensor], dim: int) -> Tensor:
@@ -83,7 +91,7 @@ def fuse_features(features: Mapping[str, Tensor], dim: int) -> Tensor:
 
     Shapes: each [n, D_m] -> [n, sum of reduced dims].
     """
-    return torch.cat([fusion(rows, dim).rows(rows) for rows in features.values()], dim=1)
+    return torch.cat([_fitted(rows, dim)[1] for rows in features.values()], dim=1)
 
 
 def add_fused(features: dict[str, Tensor], name: str, dim: int | None = None) -> dict[str, Tensor]:

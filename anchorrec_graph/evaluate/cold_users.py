@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import to_hetero_data
 from anchorrec_graph.data.raw import TEST, TRAIN, RawData
-from anchorrec_graph.data.split import ColdUsersConfig, Ids, SplitConfig
+from anchorrec_graph.data.split import ColdUsersConfig, Ids, SplitConfig, place_in_user
 from anchorrec_graph.evaluate.cold_items import only_rows, per_user_metrics, stopping_label
 from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.nn.fold_in import FoldIn
@@ -91,12 +91,8 @@ def rank_for_new_users(scorer: Scorer, cold: ColdUsers) -> pl.DataFrame:
 
 def _last_of_user(user: Ids, rng: np.random.Generator, share: float) -> tuple[Mask, Ids]:
     """Of each row: whether it is among the share of its user's rows drawn at random, and the user's rows."""
-    count = np.bincount(user)[user]
-    order = rng.permutation(len(user))
-    grouped = order[np.argsort(user[order], kind="stable")]
-    first = np.cumsum(np.bincount(user)) - np.bincount(user)
-    place = np.empty(len(user), dtype=np.int64)
-    place[grouped] = np.arange(len(user)) - first[user[grouped]]
+    from_end, count = place_in_user(user, rng.permutation(len(user)))
+    place = count - 1 - from_end
     return place < np.maximum(np.floor(share * count + 1e-9), 1), count
 
 

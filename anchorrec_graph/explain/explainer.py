@@ -33,13 +33,11 @@ class Explainer:
         self.model, self.data, self.evaluate = model, data, evaluate or EvaluateConfig()
         with torch.no_grad():
             self.embeddings = model.encode()
-        table: pl.DataFrame = data["item"].table
-        self.item_ids = table["item_id"].cast(pl.String).to_list()
-        titles = table["title" if "title" in table.columns else "item_id"].cast(pl.String).to_list()
-        self.titles = [title or item for title, item in zip(titles, self.item_ids, strict=True)]
+        features = {modality: data["item"][modality] for modality in data.modalities}
+        self.items = Items.of(data["item"].table, features)
         self.user_ids = [str(user) for user in data["user"].ids]
         self._user_row = {user: row for row, user in enumerate(self.user_ids)}
-        self._item_row = {item: row for row, item in enumerate(self.item_ids)}
+        self._item_row = {item: row for row, item in enumerate(self.items.ids)}
         self._bought, self._known = positives(data, "train"), positives(data, "train", "validation")
 
     @classmethod
@@ -72,8 +70,7 @@ class Explainer:
         except ConfigError as error:
             reason = str(error)
         asked = Asked(self.user_ids[user], only_user(self.embeddings, user), bought, known, rows, reason)
-        features = {modality: self.data["item"][modality] for modality in self.data.modalities}
-        return explain_to(asked, Items(self.item_ids, self.titles, features), item, num_similar)
+        return explain_to(asked, self.items, item, num_similar)
 
     def shapley(
         self,

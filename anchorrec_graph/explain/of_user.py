@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -36,6 +37,15 @@ class Items(NamedTuple):
     ids: Sequence[str]
     titles: Sequence[str]
     features: Mapping[str, Tensor]  # native, [I, D] by modality
+
+    @classmethod
+    def of(cls, table: pl.DataFrame, features: Mapping[str, Tensor]) -> Items:
+        """Of an item table; an item without a title is called by its id."""
+        ids = table["item_id"].cast(pl.String).to_list()
+        if "title" not in table.columns:
+            return cls(ids, ids, features)
+        titles = table["title"].cast(pl.String).to_list()
+        return cls(ids, [title or item for title, item in zip(titles, ids, strict=True)], features)
 
 
 def only_user(embeddings: Embeddings, user: int) -> Embeddings:

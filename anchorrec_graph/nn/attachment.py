@@ -13,6 +13,7 @@ from anchorrec_graph.errors import DataError
 from anchorrec_graph.graph.knn import KnnConfig, unit_rows
 from anchorrec_graph.graph.normalize import inverse_sqrt
 from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.typing import in_columns
 
 
 class Neighbourhood(NamedTuple):
@@ -59,13 +60,12 @@ class Attachment(NamedTuple):
         if self.fused is not None:
             native[self.fused] = torch.cat([self._fused_part(m, features) for m in self.fusion], dim=1)
         count = len(next(iter(features.values())))
-        learned, weights = {}, torch.zeros(count, 1)
-        ids = torch.zeros(count, self.id_rows.shape[1])
+        ids, weights = torch.zeros(count, self.id_rows.shape[1]), torch.zeros(count, 1)
+        learned = {name: torch.zeros_like(ids) for name in self.graphs}
         for name, graph in self.graphs.items():
-            weight, neighbour = self._nearest(native[name], graph) if name in native else (None, None)
-            if weight is None or neighbour is None:
-                learned[name] = torch.zeros_like(ids)
+            if name not in native:
                 continue
+            weight, neighbour = self._nearest(native[name], graph)
             total = weight.sum(1, keepdim=True)
             learned[name] = inverse_sqrt(total) * _weighted(weight, graph.sent, neighbour)
             ids, weights = ids + _weighted(weight, self.id_rows, neighbour), weights + total
@@ -73,12 +73,12 @@ class Attachment(NamedTuple):
         if self.unit:
             length = sum(learned.values(), torch.zeros(())).norm(dim=1, keepdim=True)
             learned = {m: y / length.clamp(min=torch.finfo(ids.dtype).tiny) for m, y in learned.items()}
-        rows = {name: self._padded(name, learned[name], count) for name in self.start if name in learned}
+        rows = learned
         if self.history:
             parts = [unit_rows(x)[0] @ self.history[m] for m, x in features.items()]
-            rows[self.history_view] = self._padded(self.history_view, torch.stack(parts).sum(0), count)
-        none = torch.zeros(count, 0)
-        return {name: rows.get(name, self._padded(name, none, count)) for name in self.start}
+            rows = {**learned, self.history_view: torch.stack(parts).sum(0)}
+        none = torch.zeros(count, 0)  # of the popularity prior
+        return {name: in_columns(rows.get(name, none), start, self.dim) for name, start in self.start.items()}
 
     def _check(self, features: Mapping[str, Tensor]) -> None:
         known = {m: graph.unit.shape[1] for m, graph in self.graphs.items() if m != self.fused}
@@ -113,11 +113,6 @@ class Attachment(NamedTuple):
         none |= (cosine <= 0) & self.knn.drop_negative
         weight = cosine if self.knn.weight == "cosine" else torch.ones_like(cosine)
         return weight.masked_fill(none, 0.0), neighbour
-
-    def _padded(self, view: str, rows: Tensor, count: int) -> Tensor:
-        padded = torch.zeros(count, self.dim)
-        padded[:, self.start[view] : self.start[view] + rows.shape[1]] = rows
-        return padded
 
 
 def _weighted(weight: Tensor, rows: Tensor, neighbour: Tensor) -> Tensor:

@@ -27,10 +27,6 @@ class FoldIn(NamedTuple):
     learned: tuple[str, ...]  # views with users that are scaled together
     length: Tensor | None  # [U] what training users were divided by; None: nothing is scaled
 
-    @property
-    def unit(self) -> bool:
-        return self.length is not None
-
     def parts(self, items: Tensor, user: int | None = None) -> dict[str, Tensor]:
         """The own part and the part of each of n items, in the final columns: [1 + n, dim] by view.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-
-from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.extras import require_extra
 
 NEEDED = {"matplotlib": "matplotlib", "sklearn": "scikit-learn", "jinja2": "jinja2", "PIL": "pillow"}
 
@@ -15,8 +13,4 @@ def require_report() -> None:
     Raises:
         ConfigError: naming what is missing.
     """
-    missing = [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        raise ConfigError(
-            f"a report needs {', '.join(missing)}, which is missing: pip install 'anchorrec_graph[report]'"
-        )
+    require_extra("report", "a report", NEEDED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,11 @@ class Catalog:
     @property
     def modalities(self) -> tuple[str, ...]:
         return tuple(self.contents.features)
+
+    @cached_property
+    def _named_items(self) -> Items:
+        """For `explain`: made when it is first asked for."""
+        return Items.of(self.items, self.contents.features)
 
     def knows_user(self, user: str) -> bool:
         return str(user) in self._user_row
@@ -223,11 +229,10 @@ class Catalog:
             rows = fold.parts(bought, user_row)
             for name, part in rows.items():
                 part[0] = query.views[name][0] - part[1:].sum(0)
-        titles = self.items["title" if "title" in self.items.columns else "item_id"].cast(pl.String).to_list()
         asked = Asked(
             "" if user is None else str(user), self.space.embeddings(query), bought, known, rows, reason
         )
-        return explain_to(asked, Items(self.item_ids, titles, self.contents.features), row, num_similar)
+        return explain_to(asked, self._named_items, row, num_similar)
 
     def place(
         self,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,8 @@ from anchorrec_graph.serve.space import Space
 from anchorrec_graph.train.fit import Run, load_run
 from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.typing import Embeddings
+
+T = TypeVar("T")
 
 
 class Contents(NamedTuple):
@@ -59,15 +61,18 @@ def run_contents(folder: str | Path, seed: int | None = None) -> Contents:
     run = load_run(folder, seed)
     with torch.no_grad():
         contents = contents_of(run.model.encode(), run.data)._replace(card=card(run))
-        try:
-            fold_in: FoldIn | str = run.model.fold_in()
-        except ConfigError as error:
-            fold_in = str(error)
-        try:
-            attachment: Attachment | str = run.model.attachment(run.data)
-        except ConfigError as error:
-            attachment = str(error)
-    return contents._replace(fold_in=fold_in, attachment=attachment)
+        return contents._replace(
+            fold_in=_or_reason(run.model.fold_in),
+            attachment=_or_reason(lambda: run.model.attachment(run.data)),
+        )
+
+
+def _or_reason(make: Callable[[], T]) -> T | str:
+    """What a model makes, or why it cannot."""
+    try:
+        return make()
+    except ConfigError as error:
+        return str(error)
 
 
 def card(run: Run) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.explain.parts import view_parts
 from anchorrec_graph.settings import unknown_name
-from anchorrec_graph.typing import Embeddings, View
+from anchorrec_graph.typing import Embeddings, View, in_columns
 
 Weights = Mapping[str, float]
 
@@ -45,8 +45,9 @@ class Space(NamedTuple):
 
     def query(self, users: Tensor) -> Query:
         """Users of the catalog, by row [B]."""
+        dim = self.item.shape[1]
         views = {
-            name: self._padded(view.start, view.user[users])
+            name: in_columns(view.user[users], view.start, dim)
             for name, view in self.views.items()
             if view.user is not None
         }
@@ -72,10 +73,11 @@ class Space(NamedTuple):
         self, query: Query, place: Tensor, items: Tensor, weights: Weights | None = None
     ) -> dict[str, Tensor]:
         """What each view brings to the scores of n pairs (place in the query [n], item [n]): [n] by view."""
+        dim = self.item.shape[1]
         views = {
             name: View(
                 query.views[name][place] if name in query.views else None,
-                self._padded(view.start, view.item[items]),
+                in_columns(view.item[items], view.start, dim),
             )
             for name, view in self.views.items()
         }
@@ -85,8 +87,9 @@ class Space(NamedTuple):
 
     def embeddings(self, query: Query) -> Embeddings:
         """All items beside the users of a query, with every view in the final columns."""
+        dim = self.item.shape[1]
         views = {
-            name: View(query.views.get(name), self._padded(view.start, view.item))
+            name: View(query.views.get(name), in_columns(view.item, view.start, dim))
             for name, view in self.views.items()
         }
         return Embeddings(query.user, self.item, views)
@@ -100,13 +103,6 @@ class Space(NamedTuple):
                 raise DataError(
                     f"weights: {name} is {weight}; give a finite number, 1 for the view as trained"
                 )
-
-    def _padded(self, start: int, rows: Tensor) -> Tensor:
-        if rows.shape[1] == self.item.shape[1]:
-            return rows
-        padded = rows.new_zeros(len(rows), self.item.shape[1])
-        padded[:, start : start + rows.shape[1]] = rows
-        return padded
 
 
 def sum_query(rows: Mapping[str, Tensor]) -> Query:

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anchorrec_graph.evaluate.ranking import top_k
 from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.contents import Contents
+from anchorrec_graph.serve.ranking import Wish, best_for_users
 from anchorrec_graph.serve.space import Space, SpaceView
-from anchorrec_graph.typing import Scorer
 
 SINCE = "since_training"  # in the card: pairs, users and items that came later
 DUE = 0.1  # retraining is due when this share of the pairs, users or items came after training
@@ -27,9 +26,7 @@ class Drift(NamedTuple):
     new_pairs: int  # of this update, without those that were known
     new_users: int
     changed_users: int
-    hits: (
-        float | None
-    )  # share of new pairs of known users that were among their best 20 before; None: no such
+    hits: float | None  # share of known users' new pairs among their best 20 before; None: no such pair
     moved: float | None  # mean of 1 - cosine between the changed users' rows before and after
     shares: dict[str, float]  # pairs, users and items since training / those of training
     retrain: bool  # a share is above 0.1
@@ -114,26 +111,20 @@ def _only(pairs: UserItems, users: Tensor) -> UserItems:
 def _row(contents: Contents, fold: FoldIn, user: int, bought: UserItems, old_count: int) -> _Rows:
     """A user after a purchase: what is the user's own stays, the sum over purchases is made anew."""
     _, items = bought.select(torch.tensor([user]))
-    one = torch.tensor(1.0)
-    if user >= old_count:
-        return _Rows({name: part.sum(0) for name, part in fold.parts(items).items()}, _length(fold, items))
-    _, before = contents.bought.select(torch.tensor([user]))
-    old, new = fold.parts(before, user), fold.parts(items, user)
-    views = contents.space.query(torch.tensor([user])).views
-    rows = {name: views[name][0] - old[name][1:].sum(0) + new[name][1:].sum(0) for name in new}
+    if user >= old_count:  # a stranger: nothing is divided yet
+        length = torch.tensor(1.0)
+        rows = {name: part.sum(0) for name, part in fold._replace(length=None).parts(items).items()}
+    else:
+        length = torch.tensor(1.0) if fold.length is None else fold.length[user]
+        _, before = contents.bought.select(torch.tensor([user]))
+        old, new = fold.parts(before, user), fold.parts(items, user)
+        views = contents.space.query(torch.tensor([user])).views
+        rows = {name: views[name][0] - old[name][1:].sum(0) + new[name][1:].sum(0) for name in new}
     if fold.length is None:
-        return _Rows(rows, one)
+        return _Rows(rows, length)
     norm = torch.stack([rows[name] for name in fold.learned]).sum(0).norm().clamp(min=1e-12)
     rows |= {name: rows[name] / norm for name in fold.learned}
-    return _Rows(rows, fold.length[user] * norm)
-
-
-def _length(fold: FoldIn, items: Tensor) -> Tensor:
-    """What `FoldIn.parts` divides a stranger by."""
-    raw = fold._replace(length=None).parts(items)
-    total = torch.stack([raw[name].sum(0) for name in fold.learned] or [torch.zeros(1)]).sum(0)
-    length: Tensor = total.norm().clamp(min=torch.finfo(total.dtype).tiny)
-    return length
+    return _Rows(rows, length * norm)
 
 
 def _with_users(space: Space, users: Tensor, rows: Sequence[_Rows], count: int) -> Space:
@@ -154,22 +145,14 @@ def _with_users(space: Space, users: Tensor, rows: Sequence[_Rows], count: int) 
     return Space(final, space.item, views)
 
 
-class _Plain(NamedTuple):
-    space: Space
-
-    def scores(self, users: Tensor) -> Tensor:
-        return self.space.user[users] @ self.space.item.T
-
-
 def _drift(contents: Contents, space: Space, fresh: Tensor, changed: Tensor, new_users: int) -> Drift:
     old_count = len(contents.user_ids)
     ours = fresh[:, fresh[0] < old_count]
     hits, moved = None, None
     if ours.shape[1]:
         users, place = ours[0].unique(return_inverse=True)
-        scorer: Scorer = _Plain(contents.space)
-        best = top_k(scorer, users, min(HITS_AT, len(contents.items)), contents.known).items
-        hits = float((best[place] == ours[1].unsqueeze(1)).any(1).float().mean())
+        best = best_for_users(contents.space, contents.items, None, users, Wish(HITS_AT), contents.known)
+        hits = float((best.items[place] == ours[1].unsqueeze(1)).any(1).float().mean())
         before, after = contents.space.user[users], space.user[users]
         moved = float((1 - torch.nn.functional.cosine_similarity(before, after)).mean())
     drift = Drift(fresh.shape[1], new_users, len(changed) - new_users, hits, moved, {}, False)

@@ -14,7 +14,8 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.models.base import ModelConfig
 from anchorrec_graph.nn.backbone import BackboneConfig
 from anchorrec_graph.testing.backbone_rules import BACKBONE_RULES, backbone_case
-from anchorrec_graph.testing.model_rules import MODEL_RULES, model_case
+from anchorrec_graph.testing.model_case import model_case
+from anchorrec_graph.testing.model_rules import MODEL_RULES
 from anchorrec_graph.testing.rules import check_rules
 from anchorrec_graph.testing.tiny import tiny_data
 

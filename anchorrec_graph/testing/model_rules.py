@@ -4,67 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import yaml
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
-from anchorrec_graph.data.sampler import NegativeSampler
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import train_graph
-from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, build_model
+from anchorrec_graph.models.base import MODELS, Recommender, build_model
+from anchorrec_graph.testing.model_case import ModelCase, batch_of, embeddings_of
 from anchorrec_graph.testing.rules import check_equal, check_finite, require
-from anchorrec_graph.typing import Batch, Embeddings
+from anchorrec_graph.typing import Embeddings
 
-BATCH_SIZE = 48
 SUM_TOLERANCE = 1e-5
 PARTS_OF = 30  # users
 STEPS, STEP_SIZES = 3, (1e-1, 1e-2, 1e-3, 1e-4)  # of the parameters' length
-
-
-class ModelCase(NamedTuple):
-    """A model's settings, data to build it on, and a fixed batch of it."""
-
-    config: ModelConfig
-    data: HeteroData
-    batch: Batch
-
-    def build(self, data: HeteroData | None = None, seed: int = 0) -> Recommender:
-        """A model in training mode, at the start of an epoch, that owns a copy of the data."""
-        torch.manual_seed(seed)
-        model = build_model(self.config, copy.deepcopy(self.data if data is None else data)).train()
-        model.start_epoch(torch.Generator().manual_seed(seed))
-        return model
-
-    def loss(self, model: Recommender) -> Tensor:
-        """The sum of the loss terms, always with the same draws."""
-        torch.manual_seed(0)
-        terms = model.loss_terms(self.batch).values()
-        return torch.stack([term.double() for term in terms]).sum() if terms else torch.zeros(())
-
-
-def model_case(config: ModelConfig, data: HeteroData) -> ModelCase:
-    return ModelCase(config, data, _batch(data))
-
-
-def _batch(data: HeteroData) -> Batch:
-    edge_index, num_users, num_items = train_graph(data)
-    generator = torch.Generator().manual_seed(0)
-    chosen = torch.randint(edge_index.shape[1], (BATCH_SIZE,), generator=generator)
-    users, positives = edge_index[:, chosen]
-    return Batch(users, positives, NegativeSampler(edge_index, num_users, num_items).sample(users, generator))
-
-
-def embeddings_of(model: Recommender) -> Embeddings:
-    """`encode` as evaluation calls it; the model goes back to training mode."""
-    model.eval()
-    with torch.no_grad():
-        embeddings = model.encode()
-    model.train()
-    return embeddings
 
 
 def _trainable(model: Recommender) -> dict[str, Tensor]:
@@ -254,7 +209,7 @@ def _gaps(case: ModelCase) -> None:
     embeddings = embeddings_of(model)
     check_finite("the user embeddings", embeddings.user)
     check_finite("the item embeddings", embeddings.item)
-    loss = case._replace(batch=_batch(data)).loss(model)
+    loss = case._replace(batch=batch_of(data)).loss(model)
     require(bool(torch.isfinite(loss)), f"the loss is {loss.item()}")
 
 
@@ -279,19 +234,24 @@ def _user_parts(case: ModelCase) -> None:
 def _fold_in(case: ModelCase) -> None:
     """A user of training, folded in from the same items, differs only in what was the user's own."""
     model, (edge_index, num_users, _) = case.build().eval(), train_graph(case.data)
-    for user in range(min(num_users, PARTS_OF)):
-        items = edge_index[1, edge_index[0] == user].sort().values
-        try:
-            with torch.no_grad():
-                fold = model.fold_in()
-                found, trained = fold.parts(items), model.user_parts(user, items)
-        except ConfigError:
-            return
+    bought = [edge_index[1, edge_index[0] == user].sort().values for user in range(min(num_users, PARTS_OF))]
+    try:
+        with torch.no_grad():
+            fold, parts = (
+                model.fold_in(),
+                [model.user_parts(user, items) for user, items in enumerate(bought)],
+            )
+    except ConfigError:
+        return
+    for user, trained in enumerate(parts):
+        found = fold.parts(bought[user])
         require(
             found.keys() == trained.keys(), f"fold_in has views {list(found)}, user_parts {list(trained)}"
         )
         length = 1.0
-        if fold.unit:  # each is divided by the length of its own sum, which has another own part
+        if (
+            fold.length is not None
+        ):  # each is divided by the length of its own sum, which has another own part
             ours, theirs = (torch.cat([rows[name][1:] for name in fold.learned]) for rows in (found, trained))
             length = float(theirs.norm() / ours.norm().clamp(min=torch.finfo(ours.dtype).tiny))
         for name, rows in found.items():
