@@ -83,8 +83,8 @@ def _seconds(text: pl.Expr, per_second: int) -> pl.Expr:
     """Whole seconds; null for what is no number, or where the number is outside int64."""
     decimal = text.cast(pl.Float64, strict=False)
     decimal = pl.when(decimal.is_between(-(2.0**63), 2.0**63, closed="left")).then(decimal)
-    rounded = (decimal / per_second).floor().cast(pl.Int64, strict=False)
-    return pl.coalesce(text.cast(pl.Int64, strict=False) // per_second, rounded).alias("seconds")
+    units = pl.coalesce(text.cast(pl.Int64, strict=False), decimal.floor().cast(pl.Int64, strict=False))
+    return (units // per_second).alias("seconds")  # dividing integers: exact also near 0 and near 2^63
 
 
 def _iso(text: pl.Expr) -> pl.Expr:

@@ -83,6 +83,15 @@ def test_rows_are_those_of_a_loop(table: list[tuple[str | None, ...]], unit: Tim
     assert rejects == [(number, row) for number, row in enumerate(expected, start=1) if isinstance(row, str)]
 
 
+@pytest.mark.parametrize(("text", "seconds"), [
+    ("-5e-324", -1), ("-0.0", 0), ("999.999", 0), ("9.2233720368547e18", 9223372036854700),
+])  # fmt: skip
+def test_fractions_round_down_exactly(text: str, seconds: int) -> None:
+    assert run({"user_id": ["a"], "item_id": ["b"], "timestamp": [text]}, "ms")[0] == [
+        ("a", "b", None, seconds)
+    ]
+
+
 def test_absent_columns_are_null() -> None:
     assert run({"user_id": ["a"], "item_id": ["b"]})[0] == [("a", "b", None, None)]
 
