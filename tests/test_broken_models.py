@@ -15,7 +15,13 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph
 from anchorrec_graph.losses.ranking import bpr
-from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender
+from anchorrec_graph.models.base import (
+    MODELS,
+    ModelConfig,
+    Propagated,
+    PropagatingRecommender,
+    Recommender,
+)
 from anchorrec_graph.testing import check_model, tiny_data
 from anchorrec_graph.typing import Batch, Embeddings, View
 
@@ -182,7 +188,18 @@ class SumsParts(Factors):
         return {name: part[user].unsqueeze(0) for name, part in zip("xy", self.parts(), strict=True)}
 
 
+class LosesGradient(Factors, PropagatingRecommender):
+    def propagated(self) -> Propagated:
+        user, item, _ = self.encode()
+        return Propagated(user.detach(), item, {})
+
+    def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
+        user, item, _ = propagated
+        return {"bpr": bpr(*(t[i] for t, i in zip((user, item, item), batch, strict=True)))}
+
+
 BROKEN_MODELS = [
+    (LosesGradient, "share a propagation"),
     (WrongWeights, "user_parts sum"),
     (ForgetsPart, "user_parts sum"),
     (SumsParts, "user_parts sum"),

@@ -32,7 +32,8 @@ from anchorrec_graph.models.base import (
     ID,
     MODELS,
     EmbeddingModelConfig,
-    Recommender,
+    Propagated,
+    PropagatingRecommender,
     item_features,
     xavier_table,
 )
@@ -113,7 +114,7 @@ class AnchorRecConfig(EmbeddingModelConfig):
 
 
 @MODELS.register(AnchorRecConfig)
-class AnchorRec(Recommender):
+class AnchorRec(PropagatingRecommender):
     r"""Views of every modality in its own space, tied to an anchor only through projections.
 
     .. math::
@@ -249,8 +250,7 @@ class AnchorRec(Recommender):
             unit=self.scoring.ranking.cosine,
         )
 
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        config = self.config
+    def propagated(self) -> Propagated:
         id_user, id_item, views = self.propagate()
         user, item = id_user, id_item
         if self.score_views:
@@ -259,7 +259,10 @@ class AnchorRec(Recommender):
         recovered = self.recovered(views)
         if recovered is not None:
             item = item + recovered
+        return Propagated(user, item, {ID: id_item, **views})
 
+    def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
+        config, (user, item, views) = self.config, propagated
         terms = {"ranking": self.scoring.loss(user, item, batch)}
         triple = user[batch.users], item[batch.positive_items], item[batch.negative_items]
         if config.l2_weight:
@@ -268,7 +271,7 @@ class AnchorRec(Recommender):
             terms["margin"] = config.margin_weight * cosine_margin(*triple)
         items, count = batch.positive_items.unique(return_counts=True)
         if config.align.weight:
-            terms["align"] = config.align.weight * self._alignment({ID: id_item, **views}, items, count)
+            terms["align"] = config.align.weight * self._alignment(views, items, count)
         if config.preserve.weight:
             terms["preserve"] = config.preserve.weight * self._preservation(views, items, count)
         if config.smooth_weight:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
@@ -98,6 +98,33 @@ class Recommender(nn.Module, ABC):
             f"{type(self).__name__} does not say where a new item goes (Recommender.attachment); train again "
             "with the item in the data, or take anchorrec"
         )
+
+
+class Propagated(NamedTuple):
+    """What the loss reads of a model's tables after they travelled over its graphs."""
+
+    user: Tensor  # [U, d] final
+    item: Tensor  # [I, d] final
+    views: Mapping[str, Tensor]  # [I, d] each, where loss terms read single views
+
+
+class PropagatingRecommender(Recommender):
+    """A model whose batches all read one propagation, so that several of them can share it.
+
+    With `train.batches_per_step` above 1 the trainer propagates once per step, collects the gradients of the
+    batches on the result, and goes back through the graphs once (`train.gradient`).
+    """
+
+    @abstractmethod
+    def propagated(self) -> Propagated:
+        """The part of the loss that no batch changes."""
+
+    @abstractmethod
+    def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
+        """`loss_terms` of a batch; may also read parameters that do not travel."""
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        return self.batch_terms(self.propagated(), batch)
 
 
 MODELS: Registry[type[Recommender]] = Registry("model")

@@ -18,7 +18,8 @@ from anchorrec_graph.models.base import (
     ID,
     MODELS,
     EmbeddingModelConfig,
-    Recommender,
+    Propagated,
+    PropagatingRecommender,
     item_features,
     modality_shares,
     xavier_table,
@@ -45,7 +46,7 @@ class FREEDOMConfig(EmbeddingModelConfig):
 
 
 @MODELS.register(FREEDOMConfig)
-class FREEDOM(Recommender):
+class FREEDOM(PropagatingRecommender):
     r"""A frozen item graph from features, and a user-item graph that training sees only in part.
 
     .. math::
@@ -116,9 +117,13 @@ class FREEDOM(Recommender):
         sent = self.backbone.sent(x, self.user_item)[self.num_users :]
         return self.scoring.fold_in({ID: sent_to_strangers(sent, self.user_item)}, self.views())
 
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+    def propagated(self) -> Propagated:
         user, item, parts = self.propagate(self.pruned)
-        terms = {"ranking": self.scoring.loss(user, sum(parts.values(), item), batch)}
+        return Propagated(user, sum(parts.values(), item), {})
+
+    def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
+        user, item, _ = propagated
+        terms = {"ranking": self.scoring.loss(user, item, batch)}
         if self.config.feature_weight:
             terms["features"] = self.config.feature_weight * self._feature_ranking(user, batch)
         return terms

@@ -11,7 +11,13 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.bipartite import bipartite_relation, sent_to_strangers, train_graph
 from anchorrec_graph.losses.regularization import norm_penalty
-from anchorrec_graph.models.base import MODELS, EmbeddingModelConfig, Recommender, xavier_table
+from anchorrec_graph.models.base import (
+    MODELS,
+    EmbeddingModelConfig,
+    Propagated,
+    PropagatingRecommender,
+    xavier_table,
+)
 from anchorrec_graph.models.scoring import Scoring
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.fold_in import FoldIn
@@ -26,7 +32,7 @@ class LightGCNConfig(EmbeddingModelConfig):
 
 
 @MODELS.register(LightGCNConfig)
-class LightGCN(Recommender):
+class LightGCN(PropagatingRecommender):
     r"""F = backbone([P; E]) over the user-item graph, score <F_u, F_i>; any other backbone may be named.
 
     Loss: ranking loss + l2_weight / B (|P_u| + |E_p| + |E_n|), norms of the
@@ -62,9 +68,12 @@ class LightGCN(Recommender):
         sent = self.backbone.sent(x, self.graph)[self.num_users :]
         return self.scoring.fold_in({"id": sent_to_strangers(sent, self.graph)}, self.views())
 
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+    def propagated(self) -> Propagated:
+        return Propagated(*self.propagate(), {})
+
+    def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
         ego = self.user(batch.users), self.item(batch.positive_items), self.item(batch.negative_items)
         return {
-            "ranking": self.scoring.loss(*self.propagate(), batch),
+            "ranking": self.scoring.loss(propagated.user, propagated.item, batch),
             "l2": self.config.l2_weight * norm_penalty(*ego),
         }

@@ -12,10 +12,11 @@ from torch import Tensor
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import train_graph
-from anchorrec_graph.models.base import MODELS, Recommender, build_model
+from anchorrec_graph.models.base import MODELS, PropagatingRecommender, Recommender, build_model
 from anchorrec_graph.testing.model_case import ModelCase, batch_of, embeddings_of
 from anchorrec_graph.testing.rules import check_equal, check_finite, require
-from anchorrec_graph.typing import Embeddings
+from anchorrec_graph.train.gradient import add_gradient
+from anchorrec_graph.typing import Batch, Embeddings
 
 SUM_TOLERANCE = 1e-5
 PARTS_OF = 30  # users
@@ -104,6 +105,26 @@ def _gradients(case: ModelCase) -> None:
             require(bool(torch.isfinite(parameter.grad).all()), f"the gradient of '{name}' is not finite")
         elif _moves_embeddings(model, parameter):
             raise AssertionError(f"encode depends on '{name}', but no loss term does")
+
+
+def _shared_propagation(case: ModelCase) -> None:
+    """`train.gradient`: what two batches that share a propagation give, against each on its own."""
+    parts = [Batch(*(part[place::2] for part in case.batch)) for place in (0, 1)]
+    found, expected = case.build(), case.build()
+    if not isinstance(found, PropagatingRecommender):
+        return
+    torch.manual_seed(0)
+    values = add_gradient(found, parts)
+    torch.manual_seed(0)
+    terms = [expected.loss_terms(part) for part in parts]
+    torch.stack([term.double() / len(parts) for one in terms for term in one.values()]).sum().backward()
+    for name, value in values.items():
+        mean = torch.stack([one[name].detach().double() for one in terms]).mean()
+        check_equal(f"term '{name}' of two batches", torch.tensor(value).double(), mean, SUM_TOLERANCE)
+    for (name, ours), theirs in zip(_trainable(found).items(), _trainable(expected).values(), strict=True):
+        require((ours.grad is None) == (theirs.grad is None), f"'{name}' has a gradient in one way only")
+        if ours.grad is not None and theirs.grad is not None:
+            check_equal(f"the gradient of '{name}' of two batches", ours.grad, theirs.grad, SUM_TOLERANCE)
 
 
 def _moves_embeddings(model: Recommender, parameter: Tensor) -> bool:
@@ -270,6 +291,7 @@ MODEL_RULES: dict[str, Callable[[ModelCase], None]] = {
     "encode in evaluation mode gives the same twice": _encode_twice,
     "loss terms are named, finite scalars": _loss_terms,
     "every parameter that encode depends on gets a gradient": _gradients,
+    "batches that share a propagation give the same gradient": _shared_propagation,
     "the same seed gives the same loss": _same_seed,
     "gradient steps lower the loss of a fixed batch": _learns,
     "deepcopy and state_dict keep the embeddings": _copies,

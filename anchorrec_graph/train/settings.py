@@ -23,6 +23,7 @@ class TrainConfig(Settings):
 
     epochs: PositiveInt = 500
     batch_size: PositiveInt = 2048
+    batches_per_step: PositiveInt = 1  # batches whose gradients one optimiser step averages (`gradient`)
     learning_rate: PositiveFloat = 1e-3
     decay: Annotated[float, Field(gt=0, le=1)] = 0.96  # learning rate x decay ** (epoch / decay_epochs)
     decay_epochs: PositiveInt = 50

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.models.base import Recommender
 from anchorrec_graph.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from anchorrec_graph.train.gradient import add_gradient
 from anchorrec_graph.train.history import History
 from anchorrec_graph.train.progress import Display
 from anchorrec_graph.train.seed import SeedFolder
@@ -99,12 +101,12 @@ class Trainer:
         self.model.train()
         self.model.start_epoch(self.generator)
         terms: dict[str, float] = {}
-        batches = 0
-        for batch in self.batches():
-            for name, value in self.step(batch).items():
+        steps, stream = 0, self.batches()
+        while batches := tuple(islice(stream, self.config.batches_per_step)):
+            for name, value in self.step(batches).items():
                 terms[name] = terms.get(name, 0.0) + value
-            batches += 1
-        terms = {name: total / batches for name, total in terms.items()}
+            steps += 1
+        terms = {name: total / steps for name, total in terms.items()}
         trained = time.perf_counter()
         due = epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs
         validation = self._validate(epoch) if due else {}
@@ -122,18 +124,16 @@ class Trainer:
             users, positives = self.edge_index[:, rows]
             yield Batch(users, positives, self.sampler.sample(users, self.generator))
 
-    def step(self, batch: Batch) -> dict[str, float]:
-        """One optimiser step; returns the value of every loss term."""
+    def step(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """One optimiser step on the mean of the batches' losses; returns the value of every loss term."""
         self.optimizer.zero_grad()
-        terms = self.model.loss_terms(batch)
-        values = {name: float(term.detach()) for name, term in terms.items()}
+        values = add_gradient(self.model, batches)
         for name, value in values.items():
-            if value - value != 0:  # neither finite nor worth a gradient
+            if value - value != 0:  # neither finite nor worth a step
                 raise TrainingError(
                     f"epoch {self.progress.epoch + 1}: loss term '{name}' is {value}; lower "
                     "train.learning_rate or that term's weight, in a new run"
                 )
-        torch.stack([term.double() for term in terms.values()]).sum().backward()
         self.optimizer.step()
         return values
 

@@ -1,0 +1,48 @@
+"""The gradient of one optimiser step, over one batch or several that share a propagation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from anchorrec_graph.models.base import Propagated, PropagatingRecommender, Recommender
+from anchorrec_graph.typing import Batch
+
+Terms = dict[str, Tensor]
+
+
+def add_gradient(model: Recommender, batches: Sequence[Batch]) -> dict[str, float]:
+    r"""Adds to the parameters' gradients that of the mean loss of n batches, and returns each term's mean.
+
+    .. math:: \frac1n \sum_b \nabla_\theta \ell_b(P(\theta), \theta)
+        = \frac1n \sum_b \partial_\theta \ell_b
+        + \Big(\frac{\partial P}{\partial \theta}\Big)^{\!\top} \frac1n \sum_b \partial_P \ell_b
+
+    With P the propagation of a `PropagatingRecommender` the right side is what is computed: the graphs are
+    travelled once forward and once back for all batches, instead of once for each. Exact, up to rounding.
+    The memory of a step is that of P, its gradient and one batch. Other models propagate for each batch.
+    """
+    if len(batches) == 1 or not isinstance(model, PropagatingRecommender):
+        return _add(model.loss_terms, batches)
+    propagated = model.propagated()
+    reached = [propagated.user, propagated.item, *propagated.views.values()]
+    leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in reached]
+    detached = Propagated(leaves[0], leaves[1], dict(zip(propagated.views, leaves[2:], strict=True)))
+    values = _add(lambda batch: model.batch_terms(detached, batch), batches)
+    used = [
+        (tensor, leaf.grad) for tensor, leaf in zip(reached, leaves, strict=True) if leaf.grad is not None
+    ]
+    torch.autograd.backward([tensor for tensor, _ in used], [gradient for _, gradient in used])
+    return values
+
+
+def _add(loss_terms: Callable[[Batch], Terms], batches: Sequence[Batch]) -> dict[str, float]:
+    totals: dict[str, float] = {}
+    for batch in batches:
+        terms = loss_terms(batch)
+        for name, term in terms.items():
+            totals[name] = totals.get(name, 0.0) + float(term.detach()) / len(batches)
+        (torch.stack([term.double() for term in terms.values()]).sum() / len(batches)).backward()
+    return totals
