@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-# page_world is imported in the fixtures: it skips where playwright is missing, and a conftest must not.
-
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
@@ -19,16 +17,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Of one file: while it is open, its event loop is the only one that this thread can have."""
-    from page_world import CHROMIUM, NO_BROWSER, sync_api
+    from page_world import CHROMIUM, NO_BROWSER, sync_api, without_browser
 
     if CHROMIUM is None:
-        pytest.skip(NO_BROWSER)
+        without_browser(NO_BROWSER)
     with sync_api.sync_playwright() as playwright:
         try:
             found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         except sync_api.Error as error:
             denied = [line.strip(" -") for line in str(error).splitlines() if "[err]" in line]
-            pytest.skip(f"{CHROMIUM} is there but does not start: {(denied or [error])[-1]}")
+            without_browser(f"{CHROMIUM} is there but does not start: {(denied or [error])[-1]}")
         yield found
         found.close()
 
