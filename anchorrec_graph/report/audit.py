@@ -10,7 +10,7 @@ from anchorrec_graph.audit import Audited, audit_models
 from anchorrec_graph.audit.audit import LEAST
 from anchorrec_graph.audit.columns import OTHER, column_labels, fold_small
 from anchorrec_graph.audit.layout import sections
-from anchorrec_graph.report.blocks import Block, Heading, Paragraph, Section, table
+from anchorrec_graph.report.blocks import Block, Paragraph, Section, table
 from anchorrec_graph.report.categories import Categories
 from anchorrec_graph.report.lift_figure import lift_figure
 from anchorrec_graph.report.sources import Sources
@@ -36,9 +36,8 @@ def audit_section(sources: Sources, kinds: Categories | None) -> Section:
     if lifts is not None:
         blocks.append(lifts)
     for part in sections(audit, most=MOST_GROUPS):
-        blocks.append(Heading(part.title))
-        blocks += [Paragraph(sentence) for sentence in part.sentences]
         blocks.append(table(part.title, part.columns, part.rows))
+        blocks += [Paragraph(sentence) for sentence in part.sentences]
     return Section("audit", "Audit by group", blocks)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from anchorrec_graph.graph.drawing import PALETTE, shorten
-from anchorrec_graph.report.style import FONT, Line, Style
+from anchorrec_graph.report.style import FONT, GREY, Line, Style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,9 @@ def _draw(axes: Axes, panel: Panel, looks: Sequence[Style]) -> None:
     for name, value in panel.references.items():
         line, color = REFERENCES[name]
         axes.axvline(value, linestyle=line, color=color, linewidth=1.3, zorder=3)
-    axes.axvline(0, color="black", linewidth=0.8)
+    axes.axvline(0, color=GREY, linewidth=0.8, zorder=2)  # thin, so that a dotted line at zero is seen
+    axes.set_xlim(left=min(axes.get_xlim()[0], -0.03 * axes.get_xlim()[1]))
+    axes.spines["left"].set_visible(False)
     axes.set_yticks(range(len(panel.bars)), [shorten(bar.label, LABEL_WIDTH, FONT) for bar in panel.bars])
     axes.set_ylim(len(panel.bars) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)

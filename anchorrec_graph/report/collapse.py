@@ -12,7 +12,7 @@ from anchorrec_graph.diagnose.summary import Means, Place
 from anchorrec_graph.models.base import HISTORY
 from anchorrec_graph.report.bars import Bar, Panel, bar_figure
 from anchorrec_graph.report.blocks import Block, FigureBlock, Paragraph
-from anchorrec_graph.report.style import line_style, series_style
+from anchorrec_graph.report.style import FONT, line_style, series_style
 
 Runs = Mapping[str, Means]
 
@@ -89,8 +89,11 @@ def _run_figure(index: int, label: str, means: Means, native: Sequence[str]) -> 
         panels.append(Panel("same place in two views\n(paired distance)", bars, lines))
     narrow = {spoken(n): (means, n) for n in spaces(means, "effective rank") if n != view_name(HISTORY)}
     panels.append(rank_panel("directions in use\n(effective rank)", narrow))
+    across = 2 if len(panels) == 4 else 3  # more would be small print on paper
+    panels += [Panel("", [], {})] * (-len(panels) % across)
+    rows = [panels[start : start + across] for start in range(0, len(panels), across)]
     return FigureBlock(
-        f"collapse-{index + 1}", bar_figure([panels], [label]),
+        f"collapse-{index + 1}", bar_figure(rows, [label, *[""] * (len(rows) - 1)]),
         f"Structure, position and dimension of {label}. {_said(panels)}",
         f"{label}. Shared neighbours: of the {DEFAULT_K} nearest, 0 as by chance, 1 all. Paired distance: 0 "
         "an item is no nearer to itself in the other view than to other items, 1 both views put it at the "
@@ -140,6 +143,7 @@ def _quartile_figure(means: Runs, native: Sequence[str]) -> FigureBlock:
             axes.locator_params(axis="y", nbins=4)
     for axes in panels[-1]:
         axes.set_xlabel("items by popularity")
+    figure.supylabel("shared neighbours", size=FONT)
     handles = {
         name: handle
         for axes in panels.ravel()
@@ -148,7 +152,8 @@ def _quartile_figure(means: Runs, native: Sequence[str]) -> FigureBlock:
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
     return FigureBlock(
         "collapse-quartiles", figure, "Neighbours shared with the features by popularity of the item.",
-        "The same after training, by popularity: quartiles of the items by training users, q1 the fewest.",
+        f"Shared neighbours after training, of the {DEFAULT_K} nearest, by popularity of the item: quartiles "
+        "of the items by training users, q1 the fewest. 0 as by chance, 1 all.",
     )  # fmt: skip
 
 
@@ -166,5 +171,6 @@ def _said(panels: Sequence[Panel]) -> str:
     parts = []
     for panel in panels:
         bars = [f"{one.label} {one.after:.2f}" for one in panel.bars if one.after is not None]
-        parts.append(f"{' '.join(panel.title.split())}: {', '.join(bars) or 'none'}")
+        if panel.title:
+            parts.append(f"{' '.join(panel.title.split())}: {', '.join(bars) or 'none'}")
     return "; ".join(parts) + "."

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 Curve = list[tuple[int, float]]  # epoch, value
 COLUMNS = 4
+ABOUT = (
+    "What training lowers, the terms of the loss, and what chose the epoch, the metric on validation. Where "
+    "validation falls while the loss still does, the model learns the training pairs by heart."
+)
 
 
 def curves_section(sources: Sources) -> Section:
@@ -30,6 +34,8 @@ def curves_section(sources: Sources) -> Section:
     learned = [run for run in sources.runs if trained[run.label]]
     if len(learned) > 1 and len({run.config.train.metric for run in learned}) == 1:
         blocks.insert(0, _validation_figure(sources.runs, trained))
+    if learned:
+        blocks.insert(0, Paragraph(ABOUT))
     return Section("curves", "Learning curves", blocks)
 
 
@@ -60,7 +66,7 @@ def _run_figure(index: int, run: Source, records: Mapping[int, list[dict[str, An
     names = list(dict.fromkeys(name for of in curves.values() for name in of))
     columns = min(COLUMNS, len(names))
     rows = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(max(2.4 * columns, 4.8), 1.9 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(max(1.9 * columns, 4.8), 1.9 * rows + 0.5), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, names, strict=False):
         for place, (seed, of) in enumerate(curves.items()):
@@ -114,7 +120,7 @@ def _line(axes: Axes, curve: Curve, best: int, index: int, line: str, label: str
 
 def _epoch_axis(axes: Axes) -> None:
     axes.set_xlabel("epoch")
-    axes.locator_params(axis="x", integer=True, nbins=5)
+    axes.locator_params(axis="x", integer=True, nbins=4)
     axes.locator_params(axis="y", nbins=5)
 
 

@@ -16,6 +16,11 @@ SHOWN = {
     "removal drop": "Recall@20 lost without it",
 }
 
+ABOUT = (
+    "A score is the sum of what the views of the model give: an id, a modality, the history or the "
+    "popularity of an item. The bars tell how much of the ranking each view makes, and what it is worth."
+)
+
 
 def dominance_blocks(means: Mapping[str, Means]) -> list[Block]:
     several = {label: of for label, of in means.items() if len(_views(of)) > 1}
@@ -24,6 +29,7 @@ def dominance_blocks(means: Mapping[str, Means]) -> list[Block]:
     if without:
         blocks.append(Paragraph(f"With one view only, which makes all of the score: {', '.join(without)}."))
     if several:
+        blocks.append(Paragraph(ABOUT))
         rows = [[_panel(of, measure) for measure in SHOWN] for of in several.values()]
         said = "; ".join(
             f"{label}: " + ", ".join(f"{one.label} {one.after or 0:.2f}" for one in row[0].bars)

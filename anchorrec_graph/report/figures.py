@@ -12,6 +12,8 @@ from anchorrec_graph.report.blocks import FigureBlock
 from anchorrec_graph.report.style import page_style
 
 LARGEST_SVG = 1_000_000  # bytes; a larger drawing stands in the page as pixels
+# What the page recolours in dark mode: its custom property for each colour that is no series.
+INKS = {"#000000": "ink", "#ffffff": "paper", "#555555": "soft", "#bbbbbb": "frame", "#e3e3e3": "grid"}
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
@@ -34,7 +36,11 @@ def data_uri(content: bytes, mime: str) -> str:
 
 
 def inline_svg(text: str, name: str, alt: str) -> str:
-    """The `<svg>` element of a file, without metadata, with ids that no other figure of the page has."""
+    """The `<svg>` element of a file, without metadata, with ids that no other figure of the page has.
+
+    Black, white and the greys of grids become custom properties of the page, with the colour itself for pages
+    without them.
+    """
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     root = ElementTree.fromstring(text)
@@ -46,10 +52,17 @@ def inline_svg(text: str, name: str, alt: str) -> str:
                 value = f"{name}-{value}"
             elif key == f"{{{XLINK}}}href":
                 value = re.sub("^#", f"#{name}-", value)
+            elif key == "style":
+                value = re.sub(r"(?<=: )#[0-9a-f]{6}\b", _ink, value)
             parent.set(key, re.sub(r"url\(#", f"url(#{name}-", value))
     root.set("role", "img")
     root.set("aria-label", alt)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _ink(color: re.Match[str]) -> str:
+    name = INKS.get(color[0])
+    return f"var(--{name}, {color[0]})" if name else color[0]
 
 
 def _image(source: str, alt: str) -> str:

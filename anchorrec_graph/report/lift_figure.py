@@ -54,7 +54,8 @@ def lift_figure(audit: Audit) -> FigureBlock | None:
     return FigureBlock(
         "lift", figure, f"Lift of groups of items. {said}.",
         "Lift: a group's share of the places in lists over its share of the training pairs, with 95 % "
-        "bootstrap interval over users. 1 (dashed): recommended as often as users chose it.",
+        "bootstrap interval over users. 1 (dashed): recommended as often as users chose it. Of "
+        "popularity, q1 is the quarter of the items with the fewest training users.",
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANEL, EDGE, LINE = 1.75, 0.3, 0.19  # inches
+STROKE = 0.8  # points
 MANY = 800  # dots; more are drawn smaller
 NARROWEST = 7.0  # of a figure: the legend needs it
+# Of small dots: green and pink are alike to a deuteranope, so one is a cross and the other is hollow.
+SHAPES, HOLLOW = ("o", "s", "x", "D", "v", "P"), "D"
 APART = 0.13  # of a panel's width, between two numbers
 
 
@@ -34,6 +37,12 @@ class Dot(NamedTuple):
     color: str
     marker: str
     size: float  # points squared
+
+    def paint(self) -> dict[str, Any]:
+        """What `Axes.scatter` is told."""
+        if self.marker == HOLLOW:
+            return {"facecolors": "none", "edgecolors": self.color, "linewidths": STROKE}
+        return {"c": self.color, "linewidths": STROKE if self.marker == "x" else 0}
 
 
 class Panels(NamedTuple):
@@ -89,8 +98,8 @@ def _panel(axes: Axes, cell: Projection | str, marks: Marks) -> None:
     for kind, dot in _dots(marks).items():
         inside = [place for place, other in enumerate(marks.kinds) if other == kind]
         axes.scatter(
-            points[inside, 0], points[inside, 1], c=dot.color, marker=dot.marker, s=dot.size, linewidths=0,
-            alpha=0.8, rasterized=True, zorder=1,
+            points[inside, 0], points[inside, 1], marker=dot.marker, s=dot.size, alpha=0.8, rasterized=True,
+            zorder=1, **dot.paint(),
         )  # fmt: skip
     if cell.variance is not None:
         axes.set_xlabel(f"{100 * cell.variance:.0f} % of variance", size=FONT - 1, labelpad=2)
@@ -111,9 +120,8 @@ def _dots(marks: Marks) -> dict[str, Dot]:
     """The look of every kind; whatever is not shown comes first, so that it lies below, in grey."""
     size = 6.0 if len(marks.kinds) > MANY else 11.0
     others = dict.fromkeys(sorted(set(marks.kinds) - set(marks.shown)), Dot(GREY, ".", size))
-    looks = [series_style(index) for index in range(len(marks.shown))]
     return others | {
-        kind: Dot(look.color, look.marker, size) for kind, look in zip(marks.shown, looks, strict=True)
+        kind: Dot(series_style(index).color, SHAPES[index], size) for index, kind in enumerate(marks.shown)
     }
 
 
@@ -161,7 +169,7 @@ def _legend(figure: Figure, marks: Marks, per_line: int, top: float) -> None:
     room = 72.0 * width if spare > 0 else 72 * (width - EDGE) / len(dots) - 30
     handles = [
         Line2D([], [], linestyle="", color=dot.color, marker=dot.marker, markersize=5,
-               label=shorten(kind, room, FONT))
+               markerfacecolor="none" if dot.marker == HOLLOW else dot.color, label=shorten(kind, room, FONT))
         for kind, dot in dots
     ]  # fmt: skip
     if marks.shown:

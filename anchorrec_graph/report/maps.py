@@ -106,12 +106,13 @@ def _figure(
         if method.name == "tsne"
         else "shares of variance are those of the two axes"
     )
+    colour = "" if cast.kinds is None else f" Colour and shape: {cast.kinds.column}."
     return FigureBlock(
         f"map-{method.name}-{index + 1}",
         figure,
         f"{method.title} maps of {run.label}: {', '.join(panels.columns)}; {', '.join(panels.rows)}.",
         f"{run.label}, seed {run.seeds[0]}: {method.title} of {len(items):,} of "
-        f"{run.data['item'].num_nodes:,} items ({how}). Numbers: {legend}.",
+        f"{run.data['item'].num_nodes:,} items ({how}).{colour} Numbers: {legend}.",
     )
 
 

@@ -12,8 +12,10 @@ from anchorrec_graph.report.blocks import Block, Section
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from matplotlib.figure import Figure
 
 
+WIDE = 9.0  # inches; paper has seven between its margins
 NUMBER = re.compile(r"[-+\[(]?\d[\d.,]*( |$|%)")
 
 
@@ -35,6 +37,12 @@ def is_text(grid: Grid, column: int) -> bool:
     return any(cell and cell != "-" and not NUMBER.match(cell) for cell in cells)
 
 
+def is_wide(figure: Figure) -> bool:
+    """Whether upright paper would make small print of a figure that fills a page set across."""
+    width, height = figure.get_size_inches()
+    return bool(width > WIDE and height > width / 2)
+
+
 def kind_of(block: Block) -> str:
     return type(block).__name__
 
@@ -46,4 +54,5 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(text, globals={"is_text": is_text, "kind_of": kind_of})
+    helpers = {"is_text": is_text, "is_wide": is_wide, "kind_of": kind_of}
+    return environment.from_string(text, globals=helpers)

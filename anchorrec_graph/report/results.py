@@ -94,7 +94,7 @@ def _interval_figure(metrics: Mapping[str, Mapping[str, Interval]], labels: list
     from matplotlib.figure import Figure
 
     height = 0.9 + 0.3 * len(labels)
-    figure = Figure(figsize=(2.1 * len(metrics) + 1.4, height), layout="constrained")
+    figure = Figure(figsize=(1.6 * len(metrics) + 1.2, height), layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axes, (metric, of) in zip(panels, metrics.items(), strict=True):
         for row, label in enumerate(labels):
@@ -107,7 +107,7 @@ def _interval_figure(metrics: Mapping[str, Mapping[str, Interval]], labels: list
         axes.set_title(metric)
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=3)
     panels[0].set_yticks(range(len(labels)), labels)
     said = "; ".join(
         f"{metric}: " + ", ".join(f"{label} {of[label].mean:.3f}" for label in labels)

@@ -44,7 +44,7 @@ def score_figure(explanations: Sequence[Explanation]) -> Figure:
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("score; the black line is the sum of the parts")
+    axes.set_xlabel("score; the thick line is the sum of the parts")
     handles = [
         Patch(
             facecolor=series_style(index).color,

@@ -105,5 +105,6 @@ def _figure(metric: str, found: Mapping[str, Mapping[str, Mapping[str, Slice]]])
     )
     return FigureBlock(
         "slices", figure, f"Test {metric} by slice. {said}.",
-        f"Test {metric} by slice, mean over seeds; bars are the standard deviation over seeds.",
+        f"Test {metric} by slice, mean over seeds; bars: the standard deviation over seeds, where there are "
+        "several.",
     )  # fmt: skip
