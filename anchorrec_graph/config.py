@@ -15,6 +15,7 @@ from anchorrec_graph.data.base import DATASETS, DatasetConfig
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate.evaluator import EvaluateConfig
 from anchorrec_graph.evaluate.metrics import METRICS, parse_metric
+from anchorrec_graph.graph.knn import ApproximateConfig
 from anchorrec_graph.models.base import MODELS, ModelConfig
 from anchorrec_graph.registry import registered
 from anchorrec_graph.settings import Settings
@@ -52,6 +53,11 @@ class Config(Settings):
         content = self.model_dump(mode="json")
         if not self.train.snapshot_every:
             del content["train"]["snapshot_every"]  # run folders from before this setting keep their hash
+        if self.train.batches_per_step == 1:
+            del content["train"]["batches_per_step"]  # likewise
+        knn = content["model"].get("knn", {})
+        if knn.get("approximate") == ApproximateConfig().model_dump(mode="json"):
+            del knn["approximate"]  # likewise
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:

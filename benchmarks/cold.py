@@ -28,8 +28,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 import torch
+from cold_cost import Cost, cost, cost_text
 from cold_rivals import at_random, content_knn, ease_features, mean_cosine, popularity
-from cold_tables import Cell, as_json, cells, markdown
+from cold_tables import OURS, as_json, cells, items_text, users_text
 from cold_training import trained
 from compare import CONFIGS, RESULTS, data_folder, reference_path, report, seed_list
 from torch import Tensor
@@ -58,7 +59,7 @@ from anchorrec_graph.typing import Embeddings, Scorer
 
 OUT = Path(".cache/cold")
 VALIDATION, TEST = 0.1, 0.2
-OURS, INSIDE, FOLDED, TRAINED = "anchorrec", "anchorrec, items in its graphs", "folded in", "trained"
+INSIDE, FOLDED, TRAINED = "anchorrec, items in its graphs", "folded in", "trained"
 RANKINGS = ("new items", "all items")
 NEIGHBOURS = (10, 20, 50, None)  # None: all
 FEATURE_WEIGHTS = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
@@ -106,6 +107,7 @@ def cold_items(dataset: str, config: Config, raw: RawData, seeds: list[int]) -> 
     """Rank the test items of every seed, each model once."""
     measured: dict[str, Tables] = {ranking: defaultdict(list) for ranking in RANKINGS}
     views: dict[str, Tables] = {ranking: defaultdict(list) for ranking in RANKINGS}
+    costs: dict[str, list[Cost]] = defaultdict(list)
     facts = []
     for seed in seeds:
         split = ColdItemsConfig(validation=VALIDATION, test=TEST, seed=seed)
@@ -117,6 +119,7 @@ def cold_items(dataset: str, config: Config, raw: RawData, seeds: list[int]) -> 
         inside = Inside(dataset, config, cold, seed)
         for label, scorer in {OURS: ours.scorer(cold.test), INSIDE: inside.scorer(), **rivals}.items():
             _add(measured, label, rank_new_items(scorer, cold, cold.test))
+            costs[label].append(cost(scorer, cold, cold.test))
         facts.append(
             {
                 "seed": seed,
@@ -133,9 +136,10 @@ def cold_items(dataset: str, config: Config, raw: RawData, seeds: list[int]) -> 
     tables = {ranking: cells(measured[ranking], OURS) for ranking in RANKINGS}
     scans = {ranking: cells(views[ranking], next(iter(REWEIGHTED))) for ranking in RANKINGS}
     return Part(
-        items_text(dataset, tables, scans, facts),
+        items_text(dataset, tables, cost_text(costs), scans, facts),
         {
             "test": {ranking: as_json(rows) for ranking, rows in tables.items()},
+            "cost": {label: [value._asdict() for value in values] for label, values in costs.items()},
             "views, on validation items": {ranking: as_json(rows) for ranking, rows in scans.items()},
             "by seed": facts,
         },
@@ -237,41 +241,6 @@ def cold_users(dataset: str, config: Config, raw: RawData, seeds: list[int]) -> 
         report(f"{dataset}: cold users, seed {seed}: {facts[-1]}")
     rows_of = cells(measured, TRAINED)
     return Part(users_text(dataset, rows_of, facts), {"test": as_json(rows_of), "by seed": facts})
-
-
-def items_text(
-    dataset: str,
-    tables: Mapping[str, Mapping[str, Mapping[str, Cell]]],
-    scans: Mapping[str, Mapping[str, Mapping[str, Cell]]],
-    facts: list[dict[str, Any]],
-) -> str:
-    sizes, users = facts[0], statistics.fmean(fact["test users"] for fact in facts)
-    drawn, k, weight = (
-        ", ".join(str(fact[name]) for fact in facts) for name in ("seed", "k", "feature weight")
-    )
-    told = (
-        f"# Cold items: {dataset}\n\n{sizes['test items']} items held out whole for test and "
-        f"{sizes['validation items']} for choices, {sizes['warm items']} to train on; {users:.0f} users on "
-        f"average took a test item. Seeds {drawn}: each draws its own items, and trains with that seed. "
-        f"Mean ± sd over seeds; differences to {OURS}, Holm-corrected tests over users, each user's values "
-        f"averaged over its seeds. Chosen on the validation items: k {k}; feature weight {weight}. "
-        "Popularity: all new items have 0 buyers, so their order is random, the same for everyone.\n"
-    )
-    names = {"new items": "Among the new items alone:", "all items": "Among all items:"}
-    texts = [told, *(markdown(names[ranking], rows) for ranking, rows in tables.items())]
-    scan = "AnchorRec's attached rows with other weights of the views, on the validation items, {}:"
-    texts += [markdown(scan.format(ranking), rows, "weights") for ranking, rows in scans.items()]
-    return "\n".join(texts)
-
-
-def users_text(dataset: str, rows: Mapping[str, Mapping[str, Cell]], facts: list[dict[str, Any]]) -> str:
-    users = statistics.fmean(fact["users"] for fact in facts)
-    told = (
-        f"Users held out whole ({users:.0f} on average), each made from 80 % of its items, against the same "
-        "users trained on these; the rest of their items is ranked among all that they do not have. "
-        "Differences to the trained users:"
-    )
-    return f"# Cold users: {dataset}\n\n" + markdown(told, rows, "users")
 
 
 def _add(tables: Mapping[str, Tables], label: str, result: Mapping[str, pl.DataFrame]) -> None:

@@ -13,6 +13,7 @@ from anchorrec_graph.evaluate.cold_items import METRICS
 from anchorrec_graph.evaluate.significance import holm, paired_t_test, paired_values, wilcoxon_test
 
 LEVEL = 0.05
+OURS = "anchorrec"
 TESTS = {"t": paired_t_test, "wilcoxon": wilcoxon_test}
 Measured = Mapping[str, list[pl.DataFrame]]  # label -> per-user metrics of every seed
 
@@ -83,6 +84,44 @@ def _difference(cell: Cell) -> str:
         return ""
     p_values = ", ".join(f"{p:.2g}" for p in cell.holm.values())
     return f"{cell.sign} {cell.difference:+.4f} ({p_values})"
+
+
+def items_text(
+    dataset: str,
+    tables: Mapping[str, Mapping[str, Mapping[str, Cell]]],
+    cost: str,
+    scans: Mapping[str, Mapping[str, Mapping[str, Cell]]],
+    facts: list[dict[str, Any]],
+) -> str:
+    """The published page about new items."""
+    sizes, users = facts[0], statistics.fmean(fact["test users"] for fact in facts)
+    drawn, k, weight = (
+        ", ".join(str(fact[name]) for fact in facts) for name in ("seed", "k", "feature weight")
+    )
+    told = (
+        f"# Cold items: {dataset}\n\n{sizes['test items']} items held out whole for test and "
+        f"{sizes['validation items']} for choices, {sizes['warm items']} to train on; {users:.0f} users on "
+        f"average took a test item. Seeds {drawn}: each draws its own items, and trains with that seed. "
+        f"Mean ± sd over seeds; differences to {OURS}, Holm-corrected tests over users, each user's values "
+        f"averaged over its seeds. Chosen on the validation items: k {k}; feature weight {weight}. "
+        "Popularity: all new items have 0 buyers, so their order is random, the same for everyone.\n"
+    )
+    names = {"new items": "Among the new items alone:", "all items": "Among all items:"}
+    texts = [told, *(markdown(names[ranking], rows) for ranking, rows in tables.items()), cost]
+    scan = "AnchorRec's attached rows with other weights of the views, on the validation items, {}:"
+    texts += [markdown(scan.format(ranking), rows, "weights") for ranking, rows in scans.items()]
+    return "\n".join(texts)
+
+
+def users_text(dataset: str, rows: Mapping[str, Mapping[str, Cell]], facts: list[dict[str, Any]]) -> str:
+    """The published page about strangers."""
+    users = statistics.fmean(fact["users"] for fact in facts)
+    told = (
+        f"Users held out whole ({users:.0f} on average), each made from 80 % of its items, against the same "
+        "users trained on these; the rest of their items is ranked among all that they do not have. "
+        "Differences to the trained users:"
+    )
+    return f"# Cold users: {dataset}\n\n" + markdown(told, rows, "users")
 
 
 def as_json(rows: Mapping[str, Mapping[str, Cell]]) -> dict[str, Any]:

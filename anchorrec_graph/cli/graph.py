@@ -12,7 +12,7 @@ import typer
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.cli.options import AsJson, ConfigPath, Overrides, Quiet, print_json, print_table
-from anchorrec_graph.config import load_config
+from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.drawing import (
@@ -22,7 +22,7 @@ from anchorrec_graph.graph.drawing import (
     require_matplotlib,
     save_figure,
 )
-from anchorrec_graph.graph.knn import KnnConfig, attach_item_graphs
+from anchorrec_graph.graph.knn import ApproximateConfig, KnnConfig, attach_item_graphs
 from anchorrec_graph.graph.topology import (
     component_sizes,
     degree_summary,
@@ -55,12 +55,14 @@ def graph(
     """Measure and draw the graphs of a data set.
 
     They are the user-item graph of training, and for each modality the k nearest neighbours of every item.
+    Above model.knn.approximate.above items these are approximate, and their recall is measured.
     """
     if draw is not None:
         require_matplotlib()
         if draw.suffix not in FIGURE_TYPES:
             raise ConfigError(f"--draw {draw}: the file must end in .svg or .png")
-    data = attach_item_graphs(load_config(config, override or ()).dataset.load(), KnnConfig(k=k))
+    settings = load_config(config, override or ())
+    data = attach_item_graphs(settings.dataset.load(), KnnConfig(k=k, approximate=_search(settings)))
     row = None if item is None else item_row(data, item)
     report: dict[str, Any]
     if row is None:
@@ -80,6 +82,12 @@ def graph(
         _print_rows(f"nearest to {report['title']}", report["neighbours"])
     if draw is not None and not quiet:
         print(f"drawn to {draw}")
+
+
+def _search(settings: Config) -> ApproximateConfig:
+    """That of the model's own item graphs, if it has any."""
+    knn = getattr(settings.model, "knn", None)
+    return knn.approximate if isinstance(knn, KnnConfig) else ApproximateConfig()
 
 
 def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
@@ -120,9 +128,10 @@ def graph_rows(data: HeteroData) -> list[dict[str, Any]]:
         _row("items", degrees(item, num_items), joined, nodes, None),
     ]
     for modality in data.modalities:
-        edges = data["item", f"{modality}_knn", "item"].edge_index
-        skewness = hubness(edges, num_items).skewness
-        rows.append(_row(f"{modality} kNN (in)", degrees(edges[1], num_items), edges, num_items, skewness))
+        store = data["item", f"{modality}_knn", "item"]
+        edges, skewness = store.edge_index, hubness(store.edge_index, num_items).skewness
+        row = _row(f"{modality} kNN (in)", degrees(edges[1], num_items), edges, num_items, skewness)
+        rows.append({**row, "recall": store.recall if "recall" in store else 1.0})
     return rows
 
 
@@ -135,7 +144,7 @@ def _row(
         "graph": name, "nodes": len(degree), "edges": edges.shape[1], "degree min": summary.minimum,
         "median": summary.median, "mean": summary.mean, "max": summary.maximum, "isolated": summary.isolated,
         "Gini": summary.gini, "components": len(components), "largest": int(components[0]),
-        "hubness": skewness,
+        "hubness": skewness, "recall": None,
     }  # fmt: skip
 
 

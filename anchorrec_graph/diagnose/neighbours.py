@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from anchorrec_graph.graph.knn import KnnConfig, cached_knn_edges, knn_edges, unit_rows
+from anchorrec_graph.graph.knn import ApproximateConfig, KnnConfig, cached_knn_edges, knn_edges, unit_rows
 from anchorrec_graph.topk import row_topk
 
 
@@ -18,7 +18,8 @@ def nearest_items(space: Tensor, k: int, queries: Tensor, cached: bool = False) 
     Shapes: space [n, d], queries [q] ascending row numbers.
     """
     if len(queries) == len(space):
-        config = KnnConfig(k=k, drop_negative=False)
+        exact = ApproximateConfig(above=max(len(space), 1))
+        config = KnnConfig(k=k, drop_negative=False, approximate=exact)
         return (cached_knn_edges if cached else knn_edges)(space, config).edge_index
     unit, valid = unit_rows(space)
     return torch.cat([_block(unit, valid, block, k) for block in queries[valid[queries]].split(128)], dim=1)

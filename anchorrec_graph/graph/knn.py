@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -15,6 +15,14 @@ from anchorrec_graph.settings import Settings
 from anchorrec_graph.topk import row_topk
 
 
+class ApproximateConfig(Settings):
+    """When neighbours are sought among part of the items only (`approximate_knn_edges`), and how."""
+
+    above: PositiveInt = 50_000  # items; up to so many the search is exact
+    effort: PositiveInt = 64  # items kept in sight while an item's neighbours are sought
+    least_recall: Annotated[float, Field(ge=0, le=1)] = 0.9  # share of true neighbours; refused below
+
+
 class KnnConfig(Settings):
     """Settings of an item-item graph."""
 
@@ -22,6 +30,7 @@ class KnnConfig(Settings):
     include_self: bool = False  # does an item count among its own k neighbours?
     weight: Literal["cosine", "binary"] = "cosine"
     drop_negative: bool = True  # a neighbour with cosine <= 0 is none; the public codes keep it
+    approximate: ApproximateConfig = ApproximateConfig()
 
 
 class KnnEdges(NamedTuple):
@@ -29,6 +38,13 @@ class KnnEdges(NamedTuple):
 
     edge_index: Tensor  # [2, E] int64
     edge_weight: Tensor  # [E] cosine, or 1
+
+
+class KnnGraph(NamedTuple):
+    """Edges, and the share of the true neighbours among them, measured on a sample; None: all, exactly."""
+
+    edges: KnnEdges
+    recall: float | None
 
 
 def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,16 +76,21 @@ def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Kn
         block[~valid[start:end]] = -torch.inf
         if not config.include_self:
             block[:, : end - start].fill_diagonal_(-torch.inf)
-        _keep_nearest(cosine[start:end], neighbour[start:end], block, start)
+        keep_nearest(cosine[start:end], neighbour[start:end], block, start)
         if end < size:
-            _keep_nearest(cosine[end:], neighbour[end:], block[:, end - start :].T.contiguous(), start)
+            keep_nearest(cosine[end:], neighbour[end:], block[:, end - start :].T.contiguous(), start)
+    return kept_edges(cosine, neighbour, config)
+
+
+def kept_edges(cosine: Tensor, neighbour: Tensor, config: KnnConfig) -> KnnEdges:
+    """The edges of the k nearest of n items [n, k]; a cosine of -inf is no neighbour."""
     least = 0.0 if config.drop_negative else -torch.inf
     item, rank = torch.nonzero(cosine > least, as_tuple=True)
     weight = cosine[item, rank] if config.weight == "cosine" else torch.ones(len(item))
     return KnnEdges(torch.stack([item, neighbour[item, rank]]), weight)
 
 
-def _keep_nearest(cosine: Tensor, neighbour: Tensor, block: Tensor, start: int) -> None:
+def keep_nearest(cosine: Tensor, neighbour: Tensor, block: Tensor, start: int) -> None:
     """Merge cosines [b, c] with the items from `start` into the k nearest so far [b, k], in place."""
     k = cosine.shape[1]
     value, index = row_topk(block, k, group=16)
@@ -78,13 +99,33 @@ def _keep_nearest(cosine: Tensor, neighbour: Tensor, block: Tensor, start: int) 
     cosine.copy_(best.values)
 
 
-def cached_knn_edges(features: Tensor, config: KnnConfig) -> KnnEdges:
-    """`knn_edges`, kept on disk under the hash of the features and the settings."""
+def cached_knn_graph(features: Tensor, config: KnnConfig) -> KnnGraph:
+    """`knn_edges`, or `approximate_knn_edges` of more items than `approximate.above`, kept on disk.
+
+    The key is the hash of the features and the settings; the recall is kept with the edges.
+
+    Raises:
+        ConfigError: what `approximate_knn_edges` refuses.
+    """
+    exact = len(features) <= config.approximate.above
 
     def build() -> dict[str, Tensor]:
-        return knn_edges(features, config)._asdict()
+        if exact:
+            return knn_edges(features, config)._asdict()
+        from anchorrec_graph.graph.approximate import approximate_knn_edges  # which imports this module
 
-    return KnnEdges(**cached_tensors("knn", config.model_dump_json(), features, build))
+        edges, recall = approximate_knn_edges(features, config)
+        return {**edges._asdict(), "recall": torch.tensor(recall, dtype=torch.float64)}
+
+    settings = config.model_dump_json(exclude={"approximate"} if exact else None)
+    kept = cached_tensors("knn", settings, features, build)
+    recall = float(kept["recall"]) if "recall" in kept else None
+    return KnnGraph(KnnEdges(kept["edge_index"], kept["edge_weight"]), recall)
+
+
+def cached_knn_edges(features: Tensor, config: KnnConfig) -> KnnEdges:
+    """The edges of `cached_knn_graph`."""
+    return cached_knn_graph(features, config).edges
 
 
 def knn_relation(features: Tensor, config: KnnConfig) -> Relation:
@@ -92,13 +133,20 @@ def knn_relation(features: Tensor, config: KnnConfig) -> Relation:
 
     Shapes: features [n, D] -> a `Relation` of size (n, n).
     """
-    (row, column), weight = cached_knn_edges(features, config)
-    return normalized_relation(row, column, weight, len(features))
+    ((row, column), weight), recall = cached_knn_graph(features, config)
+    relation = normalized_relation(row, column, weight, len(features))
+    relation.recall = recall
+    return relation
 
 
 def attach_item_graphs(data: HeteroData, config: KnnConfig) -> HeteroData:
-    """Add ("item", "<modality>_knn", "item") edges for every modality, and return the same object."""
+    """Add ("item", "<modality>_knn", "item") edges for every modality, and return the same object.
+
+    A store has a `recall` where the graph is approximate (`KnnGraph`).
+    """
     for modality in data.modalities:
         store = data["item", f"{modality}_knn", "item"]
-        store.edge_index, store.edge_weight = cached_knn_edges(data["item"][modality], config)
+        (store.edge_index, store.edge_weight), recall = cached_knn_graph(data["item"][modality], config)
+        if recall is not None:
+            store.recall = recall
     return data

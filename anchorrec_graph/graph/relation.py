@@ -36,6 +36,7 @@ class Relation(nn.Module):
 
     edges: EdgeIndex
     weight: Tensor
+    recall: float | None = None  # of an approximate item graph (`KnnGraph`)
 
     def __init__(self, row: Tensor, column: Tensor, weight: Tensor, size: tuple[int, int]) -> None:
         super().__init__()

@@ -28,7 +28,6 @@ from anchorrec_graph.losses.preservation import similarity_gap
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, FullSoftmaxConfig, RankingLossConfig
 from anchorrec_graph.losses.regularization import squared_norm_penalty
 from anchorrec_graph.models.base import (
-    HISTORY,
     ID,
     MODELS,
     EmbeddingModelConfig,
@@ -236,19 +235,19 @@ class AnchorRec(PropagatingRecommender):
             last = self.views[m](self.features[m](), self.item.weight, self.item_graphs[m], skip_last=True)
             graphs[m] = Neighbourhood(unit_rows(features[m])[0], inverse_sqrt(degree).unsqueeze(1) * last)
         start, dim = self.scoring.columns((ID, *self.score_views), config.embedding_dim)
-        return Attachment(
+        learned = Attachment(
             knn=config.knn,
             graphs=graphs,
             id_view=ID,
             id_rows=self.propagate()[1],
             fused=built if built in graphs else None,
             fusion={} if built is None else {m: fusion(x, width) for m, x in native.items()},
-            history_view=HISTORY,
-            history=self.scoring.new_item_history(data),
+            regressed={},
             start=start,
             dim=dim,
             unit=self.scoring.ranking.cosine,
         )
+        return self.scoring.attached(learned, self.encode(), data)
 
     def propagated(self) -> Propagated:
         id_user, id_item, views = self.propagate()

@@ -11,9 +11,14 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.models.base import HISTORY, POPULARITY, EmbeddingModelConfig
+from anchorrec_graph.nn.attachment import Attachment
+from anchorrec_graph.nn.exposure import level_of_new_items
+from anchorrec_graph.nn.feature_ridge import fit_feature_ridge
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import History
 from anchorrec_graph.typing import Batch, Embeddings, View
+
+ITEM_BLOCK = 1_024  # items whose cosines with all others exist at a time
 
 
 class Scoring(nn.Module):
@@ -94,10 +99,40 @@ class Scoring(nn.Module):
             width += 1
         return start, width
 
-    def new_item_history(self, data: HeteroData) -> dict[str, Tensor]:
-        """`History.new_items` in the units of the score; empty without a history view."""
-        maps = {} if self.history is None else self.history.new_items(data)
-        return {modality: rows / self.ranking.logit_scale for modality, rows in maps.items()}
+    def attached(self, learned: Attachment, final: Embeddings, data: HeteroData) -> Attachment:
+        """An attachment that places the `learned` views, completed by history and popularity.
+
+        Old items, each as if it were new, say at what level new ones stand (`level_of_new_items`). The level
+        is part of the popularity view; without one there is none.
+
+        Args:
+            final: the embeddings of the model.
+            data: what it was built on.
+        """
+        features = {modality: data["item"][modality] for modality in data.modalities}
+        fits = {name: fit_feature_ridge(features, rows) for name, rows in self._fixed_items().items()}
+        regressed = {name: fit.ridge for name, fit in fits.items()}
+        if POPULARITY in fits:
+            blocks = torch.arange(len(final.item)).split(ITEM_BLOCK)
+            views = [learned.learned({m: x[own] for m, x in features.items()}, own) for own in blocks]
+            rows = torch.cat([torch.stack(list(view.values())).sum(0) for view in views])
+            level = level_of_new_items(
+                final.user,
+                final.item,
+                torch.cat([rows, *(fit.left_out for fit in fits.values())], dim=1),
+                train_graph(data)[0],
+                self.ranking.logit_scale,
+            )
+            popularity = regressed[POPULARITY]
+            regressed[POPULARITY] = popularity._replace(center=popularity.center + level)
+        return learned._replace(regressed=regressed)
+
+    def _fixed_items(self) -> dict[str, Tensor]:
+        """The item rows [I, r] of the views beside the learned ones, in the order of their columns."""
+        rows = {} if self.history is None else {HISTORY: self.history().item}
+        if self.prior is not None:
+            rows[POPULARITY] = self.prior.unsqueeze(1)
+        return {name: row / self.ranking.logit_scale for name, row in rows.items()}
 
 
 def sum_views(views: Mapping[str, View]) -> Embeddings:

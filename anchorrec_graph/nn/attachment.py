@@ -12,6 +12,7 @@ from anchorrec_graph.encoders.fused import Fusion
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.graph.knn import KnnConfig, unit_rows
 from anchorrec_graph.graph.normalize import inverse_sqrt
+from anchorrec_graph.nn.feature_ridge import FeatureRidge
 from anchorrec_graph.settings import unknown_name
 from anchorrec_graph.typing import in_columns
 
@@ -31,10 +32,11 @@ class Attachment(NamedTuple):
         C = \sum_m \sum_{j \in N_m} w_{mj} C_j \Big/ \sum_m \sum_{j \in N_m} w_{mj}
 
     with N_m its nearest items in modality m. q^m is what the propagation gives to a node that joins the
-    item graph, the others as they are. Behaviour is borrowed: C is the mean of its neighbours' id rows. The
-    history view is exact: closed-form item weights predict a column without interactions from features
-    (`History.new_items`). The popularity prior is that of an average item. If `unit`, the learned views are
-    scaled together to length 1. A modality that a new item lacks says nothing.
+    item graph, the others as they are. Behaviour is borrowed: C is the mean of its neighbours' id rows. If
+    `unit`, these learned views are scaled together to length 1. The other views, history and popularity, are
+    the regression of the old items' rows on their features (`fit_feature_ridge`); popularity also holds the
+    level (`level_of_new_items`), so that new items are shown about as often as old ones. A modality that a
+    new item lacks says nothing.
     """
 
     knn: KnnConfig
@@ -43,8 +45,7 @@ class Attachment(NamedTuple):
     id_rows: Tensor  # [I, d] C
     fused: str | None  # the graph whose features are made from the others
     fusion: Mapping[str, Fusion]  # how: by native modality, in the order of the columns
-    history_view: str
-    history: Mapping[str, Tensor]  # [D_m, r] by native modality; empty: no such view
+    regressed: Mapping[str, FeatureRidge]  # by view, of the native modalities
     start: Mapping[str, int]  # first column of every view in the final embeddings
     dim: int  # columns of the final embeddings
     unit: bool
@@ -56,6 +57,17 @@ class Attachment(NamedTuple):
             DataError: no feature is given, or one of another name or width, or of another number of rows.
         """
         self._check(features)
+        rows = self.learned(features)
+        rows |= {name: ridge.rows(features) for name, ridge in self.regressed.items()}
+        return {name: in_columns(rows[name], start, self.dim) for name, start in self.start.items()}
+
+    def learned(self, features: Mapping[str, Tensor], own: Tensor | None = None) -> dict[str, Tensor]:
+        """The rows of the learned views, [n, d] each.
+
+        Args:
+            own: [n] for items of the graphs placed as if they were new: which they are. None is its own
+                neighbour; what it sent to the others before stays with them.
+        """
         native = dict(features)
         if self.fused is not None:
             native[self.fused] = torch.cat([self._fused_part(m, features) for m in self.fusion], dim=1)
@@ -65,7 +77,7 @@ class Attachment(NamedTuple):
         for name, graph in self.graphs.items():
             if name not in native:
                 continue
-            weight, neighbour = self._nearest(native[name], graph)
+            weight, neighbour = self._nearest(native[name], graph, own)
             total = weight.sum(1, keepdim=True)
             learned[name] = inverse_sqrt(total) * _weighted(weight, graph.sent, neighbour)
             ids, weights = ids + _weighted(weight, self.id_rows, neighbour), weights + total
@@ -73,16 +85,11 @@ class Attachment(NamedTuple):
         if self.unit:
             length = sum(learned.values(), torch.zeros(())).norm(dim=1, keepdim=True)
             learned = {m: y / length.clamp(min=torch.finfo(ids.dtype).tiny) for m, y in learned.items()}
-        rows = learned
-        if self.history:
-            parts = [unit_rows(x)[0] @ self.history[m] for m, x in features.items()]
-            rows = {**learned, self.history_view: torch.stack(parts).sum(0)}
-        none = torch.zeros(count, 0)  # of the popularity prior
-        return {name: in_columns(rows.get(name, none), start, self.dim) for name, start in self.start.items()}
+        return learned
 
     def _check(self, features: Mapping[str, Tensor]) -> None:
         known = {m: graph.unit.shape[1] for m, graph in self.graphs.items() if m != self.fused}
-        known |= {m: x.shape[0] for m, x in self.history.items()}
+        known |= {m: x.shape[0] for ridge in self.regressed.values() for m, x in ridge.maps.items()}
         if not features:
             raise DataError(f"a new item needs a feature: {' or '.join(known)}")
         count = {len(x) for x in features.values()}
@@ -105,12 +112,15 @@ class Attachment(NamedTuple):
             return part.rows(features[modality])
         return torch.zeros(len(next(iter(features.values()))), len(part.mean))
 
-    def _nearest(self, x: Tensor, graph: Neighbourhood) -> tuple[Tensor, Tensor]:
+    def _nearest(self, x: Tensor, graph: Neighbourhood, own: Tensor | None) -> tuple[Tensor, Tensor]:
         """Weights, 0 where there is no neighbour, and neighbours: [n, k] each."""
         unit, valid = unit_rows(x)
-        cosine, neighbour = (unit @ graph.unit.T).topk(min(self.knn.k, len(graph.unit)), dim=1)
+        cosine = unit @ graph.unit.T
+        if own is not None:
+            cosine[torch.arange(len(own)), own] = -torch.inf
+        cosine, neighbour = cosine.topk(min(self.knn.k, len(graph.unit)), dim=1)
         none = ~(valid.unsqueeze(1) & (graph.unit[neighbour] != 0).any(2))
-        none |= (cosine <= 0) & self.knn.drop_negative
+        none |= (cosine <= 0) & self.knn.drop_negative | (cosine == -torch.inf)
         weight = cosine if self.knn.weight == "cosine" else torch.ones_like(cosine)
         return weight.masked_fill(none, 0.0), neighbour
 

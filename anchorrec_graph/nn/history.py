@@ -13,7 +13,6 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.cache import cached_tensors
-from anchorrec_graph.graph.knn import unit_rows
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.nn.item_weights import (
     add_features,
@@ -73,36 +72,6 @@ class History(nn.Module):
 
     def forward(self) -> View:
         return View(self.user, self.item)
-
-    def new_items(self, data: HeteroData) -> dict[str, Tensor]:
-        r"""Item rows without interactions as a linear map of their unit features, [D_m, r] by modality:
-
-        .. math:: \hat x^m \mapsto \tfrac{w \beta_m}{c^2} U^T D_u^{-1/2} X (G + \lambda I)^{-1} F_m \hat x^m
-
-        with the view's users U and the Gram matrix G of cEASE^R, features included: the regression of a
-        column that is zero, projected as all scores are. Building takes the time and memory of the view.
-
-        Args:
-            data: what the view was built on.
-        """
-        edge_index, num_users, _ = train_graph(data)
-        features = {modality: data["item"][modality] for modality in data.modalities}
-        shares = _shares(self.config, features)
-
-        def build() -> dict[str, Tensor]:
-            rows = user_rows(data, "model.history.weight above 0")
-            gram = add_features(common_users(rows), features, shares)
-            gram.diagonal().add_(self.config.regularization)
-            scaled = rows.div_(rows.sum(1, keepdim=True).clamp(min=1).sqrt())
-            spread = self.user.shape[1] / num_users  # 1 / c^2
-            seen = (spread * self.user.T @ scaled).double()  # [r, I]
-            solved = torch.cholesky_solve(seen.T, torch.linalg.cholesky(gram)).float()
-            return {m: shares[m] * unit_rows(x)[0].T @ solved for m, x in features.items()}
-
-        settings = self.config.model_dump_json(exclude={"weight"})
-        hashes = "|".join(content_hash(tensor) for tensor in (edge_index, *features.values()))
-        maps = cached_tensors("history-new", f"{settings}|{hashes}", self.user, build)
-        return {m: self.config.weight * rows for m, rows in maps.items()}
 
     def user_parts(self, items: Tensor) -> Tensor:
         """Zero, and what each of n training items adds to the row of a user who has these: [1 + n, r]."""

@@ -49,6 +49,7 @@ def with_items(
         bought=_wider(contents.bought, len(items)),
         known=_wider(contents.known, len(items)),
         fold_in=fold,
+        shortlist=None,  # it does not hold the new items
     )
 
 

@@ -129,9 +129,8 @@ class Catalog:
             DataError: an unknown user, column, value or view, or k < 1.
         """
         rows, wish = self.user_rows(users), Wish(k, filters, weights)
-        best = best_for_users(
-            self.space, self.items, None, rows, wish, self.contents.known if exclude_seen else None
-        )
+        seen = self.contents.known if exclude_seen else None
+        best = best_for_users(self.space, self.items, None, rows, wish, seen, self.contents.shortlist)
         tables = []
         pairs = (best.items >= 0).nonzero()
         for place, rank in (block.T for block in pairs.split(BLOCK)):
@@ -163,8 +162,9 @@ class Catalog:
         items, wish = self._item_rows(history), Wish(k, filters, weights)
         query = sum_query(self._fold_in().parts(items))
         seen = UserItems.from_pairs(torch.stack([torch.zeros_like(items), items]), 1, len(self.items))
+        shown = seen if exclude_seen else None
         best = best_for_users(
-            self.space, self.items, query, torch.tensor([0]), wish, seen if exclude_seen else None
+            self.space, self.items, query, torch.tensor([0]), wish, shown, self.contents.shortlist
         )
         place, rank = (best.items >= 0).nonzero(as_tuple=True)
         item = best.items[place, rank]

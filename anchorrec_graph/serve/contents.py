@@ -18,6 +18,7 @@ from anchorrec_graph.evaluate.user_items import UserItems, positives
 from anchorrec_graph.graph.knn import unit_rows
 from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.fold_in import FoldIn
+from anchorrec_graph.serve.shortlist import Shortlist
 from anchorrec_graph.serve.space import Space
 from anchorrec_graph.train.fit import Run, load_run
 from anchorrec_graph.train.run import RunFolder
@@ -38,6 +39,7 @@ class Contents(NamedTuple):
     known: UserItems  # what is not recommended again: training and validation
     fold_in: FoldIn | str  # or why there is none
     attachment: Attachment | str
+    shortlist: Shortlist | None = None  # None: all items are scored
 
 
 def contents_of(embeddings: Embeddings, data: HeteroData) -> Contents:

@@ -23,13 +23,15 @@ from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.files import save_json, save_tensors
 from anchorrec_graph.graph.knn import KnnConfig
 from anchorrec_graph.nn.attachment import Attachment, Neighbourhood
+from anchorrec_graph.nn.feature_ridge import FeatureRidge
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.card import card_text
 from anchorrec_graph.serve.contents import Contents
 from anchorrec_graph.serve.scorer import onnx_scorer
+from anchorrec_graph.serve.shortlist import build_shortlist, read_shortlist
 from anchorrec_graph.serve.space import Space, SpaceView
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, ARRAYS, ITEMS, USERS, CARD = (
     "export.json",
     "arrays.safetensors",
@@ -37,7 +39,7 @@ MANIFEST, ARRAYS, ITEMS, USERS, CARD = (
     "users.parquet",
     "README.md",
 )
-SCORER = "scorer.onnx"
+SCORER, SHORTLIST = "scorer.onnx", "items.faiss"
 Arrays = dict[str, Tensor]
 
 
@@ -45,15 +47,18 @@ def is_export(folder: str | Path) -> bool:
     return (Path(folder) / MANIFEST).is_file()
 
 
-def save_export(contents: Contents, folder: str | Path, onnx: bool = False) -> dict[str, Any]:
+def save_export(
+    contents: Contents, folder: str | Path, onnx: bool = False, ann: bool = False
+) -> dict[str, Any]:
     """Write an export; returns its manifest. The folder appears whole, or not at all.
 
     Args:
         onnx: also write `scorer.onnx` (`onnx_scorer`).
+        ann: also write `items.faiss` (`build_shortlist`); contents that have a shortlist keep it without.
 
     Raises:
         RunError: the folder is there already.
-        ConfigError: onnx is asked for and not installed.
+        ConfigError: onnx or ann is asked for and not installed, or the shortlist misses too much.
     """
     folder = Path(folder)
     if folder.exists():
@@ -67,9 +72,14 @@ def save_export(contents: Contents, folder: str | Path, onnx: bool = False) -> d
         pl.DataFrame({"user_id": contents.user_ids}).write_parquet(temporary / USERS)
         if onnx:
             (temporary / SCORER).write_bytes(onnx_scorer(contents.space))
+        shortlist = build_shortlist(contents.space) if ann else contents.shortlist
+        if shortlist is not None:
+            shortlist.write(temporary / SHORTLIST)
         (temporary / CARD).write_text(card_text(contents), encoding="utf-8")
         files = {path.name: file_hash(path) for path in sorted(temporary.iterdir())}
         manifest = {"format": FORMAT, "card": contents.card, "layout": layout, "files": files}
+        if shortlist is not None:
+            manifest["shortlist"] = shortlist.facts
         save_json(temporary / MANIFEST, manifest)
         os.replace(temporary, folder)
     finally:
@@ -88,7 +98,11 @@ def load_export(folder: str | Path) -> Contents:
     try:
         arrays = load_file(folder / ARRAYS)
         items, users = pl.read_parquet(folder / ITEMS), pl.read_parquet(folder / USERS)
-        return _contents(arrays, manifest["layout"], manifest["card"], items, users)
+        contents = _contents(arrays, manifest["layout"], manifest["card"], items, users)
+        if SHORTLIST not in manifest["files"]:
+            return contents
+        shortlist = read_shortlist(folder / SHORTLIST, manifest["shortlist"], contents.space.item)
+        return contents._replace(shortlist=shortlist)
     except (SafetensorError, PolarsError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder}: is no whole export ({error}); export the run again") from error
 
@@ -149,15 +163,16 @@ def _attachment_arrays(attachment: Attachment, arrays: Arrays) -> dict[str, Any]
         arrays[f"attachment/mean/{name}"] = part.mean
         if part.basis is not None:
             arrays[f"attachment/basis/{name}"] = part.basis
-    arrays |= {f"attachment/history/{name}": rows for name, rows in attachment.history.items()}
+    for view, ridge in attachment.regressed.items():
+        arrays[f"attachment/center/{view}"] = ridge.center
+        arrays |= {f"attachment/regressed/{view}/{name}": rows for name, rows in ridge.maps.items()}
     return {
         "knn": attachment.knn.model_dump(),
         "graphs": list(attachment.graphs),
         "id_view": attachment.id_view,
         "fused": attachment.fused,
         "fusion": {name: part.scale for name, part in attachment.fusion.items()},
-        "history_view": attachment.history_view,
-        "history": list(attachment.history),
+        "regressed": list(attachment.regressed),
         "start": dict(attachment.start),
         "dim": attachment.dim,
         "unit": attachment.unit,
@@ -211,8 +226,10 @@ def _attachment(layout: Mapping[str, Any], arrays: Arrays) -> Attachment:
             name: Fusion(arrays.get(f"{place}/basis/{name}"), arrays[f"{place}/mean/{name}"], scale)
             for name, scale in layout["fusion"].items()
         },
-        history_view=layout["history_view"],
-        history={name: arrays[f"{place}/history/{name}"] for name in layout["history"]},
+        regressed={
+            view: FeatureRidge(arrays[f"{place}/center/{view}"], _below(arrays, f"{place}/regressed/{view}/"))
+            for view in layout["regressed"]
+        },
         start=layout["start"],
         dim=layout["dim"],
         unit=layout["unit"],

@@ -14,6 +14,7 @@ from anchorrec_graph.errors import DataError
 from anchorrec_graph.evaluate.ranking import TopK, best_columns, top_k
 from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.serve.filters import Filters, allowed_items
+from anchorrec_graph.serve.shortlist import Shortlist
 from anchorrec_graph.serve.space import Query, Space, Weights
 
 
@@ -42,9 +43,18 @@ class _Scorer(NamedTuple):
 
 
 def best_for_users(
-    space: Space, items: pl.DataFrame, query: Query | None, users: Tensor, wish: Wish, seen: UserItems | None
+    space: Space,
+    items: pl.DataFrame,
+    query: Query | None,
+    users: Tensor,
+    wish: Wish,
+    seen: UserItems | None,
+    shortlist: Shortlist | None = None,
 ) -> TopK:
     """The best items of users of the space, or, with a query, of its places `users`.
+
+    With a shortlist, and without filters and weights, only its candidates are scored; a user for whom they
+    are too few gets the best of all items.
 
     Raises:
         DataError: the wish cannot be met: k < 1, or an unknown column, value or view.
@@ -52,8 +62,17 @@ def best_for_users(
     _check_k(wish.k)
     space.check_weights(wish.weights)
     allowed = allowed_items(items, wish.filters) if wish.filters else None
-    scorer = _Scorer(space, query, wish.weights, allowed)
-    return top_k(scorer, users, min(wish.k, len(items)), seen)
+    scorer, k = _Scorer(space, query, wish.weights, allowed), min(wish.k, len(items))
+    if shortlist is None or wish.filters or wish.weights:
+        return top_k(scorer, users, k, seen)
+    rows = space.user[users] if query is None else query.user
+    best = shortlist.best(space.item, rows, users, k, seen)
+    few = (best.items < 0).any(1)
+    if few.any():
+        part = query and Query(query.user[few], {name: row[few] for name, row in query.views.items()})
+        every = top_k(scorer._replace(query=part), users[few], k, seen)
+        best.scores[few], best.items[few] = every.scores, every.items
+    return best
 
 
 def nearest_table(

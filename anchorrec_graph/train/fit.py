@@ -15,6 +15,7 @@ from anchorrec_graph.config import Config
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import save_json
+from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.models.base import Recommender, build_model
 from anchorrec_graph.train.progress import Display, Silent
 from anchorrec_graph.train.run import RunFolder
@@ -128,9 +129,16 @@ def _fit_seed(
         embeddings = model.encode()
     validation = evaluator.evaluate(embeddings, "validation")
     test = evaluator.evaluate(embeddings, "test")
-    result |= {"validation": validation.metrics, "test": test.metrics}
+    result |= {"validation": validation.metrics, "test": test.metrics, **_recalls(model)}
     folder.save_result(result, test.per_user)
     return result
+
+
+def _recalls(model: Recommender) -> dict[str, dict[str, float]]:
+    """The measured recall of every approximate item graph, by its place in the model; empty without any."""
+    graphs = {name: part.recall for name, part in model.named_modules() if isinstance(part, Relation)}
+    known = {name: recall for name, recall in graphs.items() if recall is not None}
+    return {"graph_recall": known} if known else {}
 
 
 def _num_parameters(model: Recommender) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
+from anchorrec_graph.evaluate.cold_items import ColdItems, NewItems
 from anchorrec_graph.graph.knn import KnnConfig
 from anchorrec_graph.models.content_knn import nearest_cosines
 from anchorrec_graph.models.ease_features import EASEFeatures, EASEFeaturesConfig
@@ -50,7 +51,7 @@ def test_publishes_and_trains_once(
     script.main()
     text = (folder / "benchmarks/results/cold-tiny.md").read_text(encoding="utf-8")
     assert "12 items held out whole for test and 6 for choices, 42 to train on" in text
-    assert text.count("| anchorrec, items in its graphs |") == 2
+    assert text.count("| anchorrec, items in its graphs |") == 3
     assert "Users held out whole (12 on average)" in text
     assert capsys.readouterr().out.startswith(text)
     found = json.loads((folder / "benchmarks/results/cold-tiny.json").read_text())
@@ -59,6 +60,10 @@ def test_publishes_and_trains_once(
     assert found["items"]["test"]["all items"]["popularity"]["Recall@20"]["mean"] < 0.2
     assert found["items"]["test"]["all items"]["anchorrec"]["Recall@20"]["holm"] == {}
     assert len(list((folder / ".cache/cold/tiny").glob("*.safetensors"))) == 8
+    popular = found["items"]["cost"]["popularity"][1]  # new items stand behind all that were bought
+    assert popular["beside"] == popular["alone"] > 0
+    assert popular["fair"] == pytest.approx(12 / 54)
+    assert "| popularity | " in text[text.index("What it costs") :]
 
     monkeypatch.setattr(importlib.import_module("cold_training"), "Trainer", None)
     monkeypatch.setattr("sys.argv", ["cold.py", "tiny", "--seeds", "0,1", "--publish", "--only", "users"])
@@ -120,6 +125,20 @@ def test_a_new_item_has_the_neighbours_that_it_would_have(folder: Path, k: int) 
     wanted = [nearest_cosines(data["item"][m], KnnConfig(k=k))[-1] for m in data.modalities]
     torch.testing.assert_close(found.item[-1], torch.stack(wanted).mean(0)[:-1])
     assert found.item[-1].any()
+
+
+def test_the_cost_counts_places_and_hits(folder: Path) -> None:
+    """Two new items behind 40 old ones: one that everyone sees first, one that nobody sees."""
+    costs = importlib.import_module("cold_cost")
+    data = HeteroData()
+    data["user"].num_nodes, data["item"].num_nodes = 2, 40
+    data[INTERACTS].edge_index = torch.tensor([[0], [0]])
+    data[INTERACTS].val_edge_label_index = torch.tensor([[0, 0], [20, 30]])  # ranks 20 and 30 of what is left
+    scores = torch.cat([-torch.arange(40.0), torch.tensor([1.0, -99.0])]).expand(2, -1)
+    new = NewItems(pl.DataFrame({"item_id": ["a", "b"]}), {}, torch.empty(2, 0, dtype=torch.long))
+    scorer = importlib.import_module("cold_rivals").Table(scores)
+    found = costs.cost(scorer, ColdItems(data, new, new), new)
+    assert found == costs.Cost(0.5, 0.0, pytest.approx(1 / 20), pytest.approx(2 / 42))
 
 
 def test_the_mean_cosine_counts_all_items_of_a_user(folder: Path) -> None:

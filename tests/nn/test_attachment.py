@@ -18,8 +18,8 @@ from anchorrec_graph.graph.knn import KnnConfig, knn_edges
 from anchorrec_graph.losses.ranking import BPRConfig
 from anchorrec_graph.models import build_model
 from anchorrec_graph.models.anchorrec import AnchorRec, AnchorRecConfig
-from anchorrec_graph.nn.history import History, HistoryConfig
-from anchorrec_graph.nn.item_weights import user_rows
+from anchorrec_graph.nn.feature_ridge import fit_feature_ridge
+from anchorrec_graph.nn.history import HistoryConfig
 from anchorrec_graph.testing import tiny_data
 
 MODALITIES = ("image", "text", "fused")
@@ -111,7 +111,6 @@ def test_a_cosine_score_gives_learned_rows_of_length_one() -> None:
         rows = part.attachment(smaller).rows(features)
     learned = torch.stack([rows[name] for name in ("id", *MODALITIES)]).sum(0)
     assert learned.norm() == pytest.approx(1, abs=1e-5)
-    assert not rows["popularity"].any()  # the prior of an average item
 
 
 def test_a_built_fused_feature_is_built_for_new_rows_too() -> None:
@@ -124,27 +123,61 @@ def test_a_built_fused_feature_is_built_for_new_rows_too() -> None:
     torch.testing.assert_close(torch.cat(parts, dim=1), fuse_features(native, 4)[5:9])
 
 
-def test_the_history_of_a_new_item_is_the_regression_of_an_empty_column() -> None:
-    _, data, features = with_and_without()
-    config = HistoryConfig(weight=2.0, regularization=1.5, feature_weight=4.0)
-    history, rows = History(config, data), user_rows(data, "history").double().numpy()
+def test_an_old_item_placed_as_new_is_not_its_own_neighbour() -> None:
+    data, own = tiny_data(), torch.tensor([5, 2, 9])
+    model = build_model(plain(), data).eval()
+    features = {m: data["item"][m][own] for m in data.modalities}
     with torch.no_grad():
-        maps = history.new_items(data)
-    unit = {m: _unit(x) for m, x in features.items()}
-    found = history.user @ sum((unit[m] @ maps[m] for m in MODALITIES), torch.zeros(())).T
-    gram, wanted = rows.T @ rows + 1.5 * np.eye(rows.shape[1]), np.zeros(rows.shape[1])
-    for m in MODALITIES:
-        native = _unit(data["item"][m]).double().numpy()
-        gram += 4.0 / 3 * native @ native.T
-        wanted += 4.0 / 3 * native @ unit[m][0].double().numpy()
-    counts = np.maximum(rows.sum(1), 1)
-    expected = 2.0 * rows @ np.linalg.solve(gram, wanted) / np.sqrt(counts)
-    np.testing.assert_allclose(found[:, 0], expected, atol=1e-5)
-    assert np.abs(expected).max() > 0.01
+        attachment = model.attachment(data)
+        found = attachment.learned(features, own)
+    for place, i in enumerate(own.tolist()):
+        total, weights = torch.zeros(8), 0.0
+        for graph in attachment.graphs.values():
+            cosines = {j: float(graph.unit[i] @ graph.unit[j]) for j in range(len(graph.unit)) if j != i}
+            for j in sorted(cosines, key=lambda j: -cosines[j])[: KNN.k]:
+                if cosines[j] > 0:
+                    total, weights = total + cosines[j] * attachment.id_rows[j], weights + cosines[j]
+        torch.testing.assert_close(found["id"][place], total / weights, atol=1e-5, rtol=1e-4)
 
 
-def _unit(rows: Tensor) -> Tensor:
-    return rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-12)
+def test_old_items_placed_as_new_hold_what_they_hold_by_their_own_rows() -> None:
+    """History and popularity are regressions; the level is that of the whole score, in softmax shares."""
+    data, tau = tiny_data(), 0.3
+    config = plain(
+        loss={"name": "softmax", "temperature": tau},
+        popularity_weight=0.5,
+        history=HistoryConfig(weight=5.0, dim=4),
+    )
+    model = build_model(config, data).eval()
+    assert isinstance(model, AnchorRec)
+    native = {m: data["item"][m] for m in data.modalities}
+    with torch.no_grad():
+        final, attachment = model.encode(), model.attachment(data)
+        rows = attachment.learned(native, torch.arange(len(final.item)))
+    fits = {
+        name: fit_feature_ridge(native, final.views[name].item[:, start : start + width])
+        for name, start, width in (("history", 8, 4), ("popularity", 12, 1))
+    }
+    left_out = torch.cat([torch.stack(list(rows.values())).sum(0), *(f.left_out for f in fits.values())], 1)
+    center = attachment.regressed["popularity"].center
+    level = float(center - fits["popularity"].ridge.center)
+    user, item = data[INTERACTS].edge_index
+    shares = []
+    for u in range(len(final.user)):
+        free = [j for j in range(len(final.item)) if j not in item[user == u].tolist()]
+        ours = sum(np.exp(float(final.user[u] @ left_out[j] + level) / tau) for j in free)
+        shares.append(ours / sum(np.exp(float(final.user[u] @ final.item[j]) / tau) for j in free))
+    assert np.mean(shares) == pytest.approx(1, abs=1e-3)
+    assert abs(level) > 1e-3
+    with torch.no_grad():
+        new = attachment.rows({m: x[:2] for m, x in native.items()})
+    torch.testing.assert_close(
+        new["popularity"][:, 12:],
+        fits["popularity"].ridge.rows({m: x[:2] for m, x in native.items()}) + level,
+    )
+    torch.testing.assert_close(
+        new["history"][:, 8:12], fits["history"].ridge.rows({m: x[:2] for m, x in native.items()})
+    )
 
 
 def test_an_item_without_a_picture_is_placed_by_its_text() -> None:

@@ -1,11 +1,8 @@
 /** The server's answers. Every failure is a `Problem` with a code, a sentence and the field it is about. */
 
-export class Problem extends Error {
-  constructor(code, message, field = null, status = 0) {
-    super(message);
-    Object.assign(this, { code, field, status });
-  }
-}
+import { Problem } from "./latest.js";
+
+export { latest, Problem } from "./latest.js";
 
 async function call(path, options = {}) {
   let response;
@@ -60,24 +57,4 @@ export function newItem(picture, text, query, signal) {
 
 export function picture(id, model) {
   return `api/items/${encodeURIComponent(id)}/image?model=${model}`;
-}
-
-/**
- * Only the latest call counts: `const only = latest(); const answer = await only((signal) => ...)` cancels
- * the call before, which then gives undefined.
- */
-export function latest() {
-  let current = null;
-  return async (work) => {
-    current?.abort();
-    const own = new AbortController();
-    current = own;
-    try {
-      const answer = await work(own.signal);
-      return own.signal.aborted ? undefined : answer;
-    } catch (error) {
-      if (own.signal.aborted) return undefined;
-      throw error;
-    }
-  };
 }

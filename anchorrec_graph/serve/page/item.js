@@ -9,7 +9,7 @@ import { pickButton, show as showPick } from "./pick.js";
 import { picture } from "./picture.js";
 import { button, failure, nothing } from "./problem.js";
 import { say } from "./say.js";
-import { columns, keys, label, model as modelOf } from "./shop.js";
+import { columns, keys, label, model as modelOf, site } from "./shop.js";
 import { change, now } from "./state.js";
 import { overlap, strip } from "./strips.js";
 import { remember, title as titleOf } from "./titles.js";
@@ -23,7 +23,7 @@ export function itemPage() {
   const reach = acrossField();
   const strips = h("div", { class: "results" });
   const mixed = mixture();
-  const node = h("div", { class: "page" }, title, about, reach.node, strips, mixed.node);
+  const node = h("div", { class: "page" }, title, about, reach.node, limit(), strips, mixed.node);
   const only = api.latest();
   let shown = {};
   let pick = null;
@@ -83,6 +83,13 @@ export function itemPage() {
   }
 
   return { node, title, update, name: () => title.textContent };
+}
+
+/** What a site says that has no room for the features. */
+function limit() {
+  const most = site()?.near;
+  const text = `This site knows the ${most} nearest of each item by each of its features.`;
+  return most ? h("p", { class: "hint" }, `${text} Other kinds and mixtures are chosen among them.`) : null;
 }
 
 /** The native features, and the view of behaviour, or all views at once where a model has no such view. */

@@ -11,7 +11,7 @@ import { newItemPage } from "./newitem.js";
 import { plural } from "./numbers.js";
 import { failure } from "./problem.js";
 import { recommendPage } from "./recommend.js";
-import { keys, load, model } from "./shop.js";
+import { keys, load, model, site } from "./shop.js";
 import { now, watch } from "./state.js";
 import { whoSection } from "./who.js";
 import { whyDialog } from "./why.js";
@@ -19,6 +19,7 @@ import { whyDialog } from "./why.js";
 const MAKE = { recommend: recommendPage, catalogue: cataloguePage, item: itemPage, new: newItemPage };
 const NAMES = { recommend: "Recommend", catalogue: "Catalogue", new: "New product" };
 const SECTIONS = { blend: ["recommend"], filters: ["recommend", "catalogue"] }; // the pages that they act on
+const STAYS = "Nothing on this page leaves your server.";
 const main = document.getElementById("main");
 const pages = {};
 const left = {}; // page -> where one was when one left it
@@ -77,10 +78,8 @@ function arrive({ page }, { title }, how) {
 }
 
 function navigation(place) {
-  const links = Object.entries(NAMES).map(([page, name]) => [
-    page,
-    link({ page, item: "", why: "", q: "" }, {}, name),
-  ]);
+  const names = Object.entries(NAMES).filter(([page]) => page !== "new" || !site()); // it needs the server
+  const links = names.map(([page, name]) => [page, link({ page, item: "", why: "", q: "" }, {}, name)]);
   fill(place, h("ul", {}, ...links.map(([, node]) => h("li", {}, node))));
   return (state) => {
     for (const [page, node] of links) {
@@ -94,8 +93,13 @@ function footer(place) {
   return (state) => {
     const { name, users, items } = model(keys(state)[0]);
     const size = `${plural(users, "user")}, ${plural(items, "item")}`;
-    fill(place, h("p", {}, `${name}: ${size}. Nothing on this page leaves your server.`));
+    fill(place, h("p", {}, `${name}: ${size}. ${site() ? onSite(site()) : STAYS}`));
   };
+}
+
+function onSite({ shoppers }) {
+  const some = shoppers ? ` ${plural(shoppers, "user")} can be chosen here, without their ids.` : "";
+  return `All of it is computed in your browser.${some}`;
 }
 
 document.getElementById("skip").addEventListener("click", (event) => {

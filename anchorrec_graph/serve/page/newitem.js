@@ -7,7 +7,7 @@ import { dropField } from "./drop.js";
 import { count, points } from "./numbers.js";
 import { failure } from "./problem.js";
 import { say } from "./say.js";
-import { encoders, keys, label, limits, model as modelOf } from "./shop.js";
+import { encoders, keys, label, limits, model as modelOf, site } from "./shop.js";
 import { change, now } from "./state.js";
 import { overlap, strip } from "./strips.js";
 import { remember } from "./titles.js";
@@ -144,11 +144,17 @@ function textField() {
 }
 
 function unable() {
+  const [what, todo] = site()
+    ? ["This site has no server, which a new product needs.", "Start one where the model is, for example:"]
+    : [
+        "This server cannot read pictures or texts.",
+        "Start it with the encoders that made the model’s features, for example:",
+      ];
   return h(
     "div",
     { class: "problem empty" },
-    h("p", { class: "what" }, "This server cannot read pictures or texts."),
-    h("p", {}, "Start it with the encoders that made the model’s features, for example:"),
+    h("p", { class: "what" }, what),
+    h("p", {}, todo),
     h("pre", {}, h("code", {}, "anchorrec serve RUN --encode text=minilm --encode image=efficientnet_lite0")),
   );
 }

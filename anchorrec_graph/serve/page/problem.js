@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { say } from "./say.js";
+import { site } from "./shop.js";
 import { change, now } from "./state.js";
 
 /** What a page can say better than the server, which speaks to programs. */
@@ -21,16 +22,21 @@ const ADVICE = {
   overloaded: "Wait a moment, then try again.",
   internal: "The server's log has the reason.",
 };
+const ON_SITE = {
+  unknown_user: ["This site has no such shopper.", "Choose one from the list."],
+  unknown_item: ["This site has no such item.", ADVICE.unknown_item],
+};
 const LASTING = ["unknown_user", "unknown_item", "unknown_column", "invalid", "unsupported", "too_large"];
 
 /** An error as a box with its message, advice and a button or two. */
 export function failure(error, again) {
-  const advice = ADVICE[error.code];
+  const known = [WHAT[error.code] ?? sentence(error.message), ADVICE[error.code]];
+  const [what, advice] = (site() && ON_SITE[error.code]) || known;
   const retry = !LASTING.includes(error.code) && h("button", { type: "button", onclick: again }, "Try again");
   return h(
     "div",
     { class: "problem", role: "alert" },
-    h("p", { class: "what" }, WHAT[error.code] ?? sentence(error.message)),
+    h("p", { class: "what" }, what),
     advice && h("p", {}, advice),
     h("div", { class: "actions" }, ...remedies(error), retry),
   );

@@ -17,6 +17,17 @@ export const images = () => served.images;
 export const encoders = () => served.encoders;
 export const columns = () => served.columns;
 
+/**
+ * {shoppers, near} of a site of files, which no server stands behind and which names no user; else null. With
+ * `near` it knows only that many neighbours of each item by look and by words.
+ */
+export const site = () => served?.site ?? null;
+
+/** What one of the data's users is called. */
+export const person = () => (site() ? "shopper" : "user");
+
+export const Person = () => (site() ? "Shopper" : "User");
+
 /** The model by key, or the first one: an address may name one that is not served. */
 export function model(key) {
   return served.models.find((one) => one.key === key) ?? served.models[0];

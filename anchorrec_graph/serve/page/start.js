@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { plainCard } from "./cards.js";
 import { h } from "./dom.js";
 import { link } from "./link.js";
-import { keys } from "./shop.js";
+import { keys, Person, person, site } from "./shop.js";
 import { remember } from "./titles.js";
 
 const USERS = 6;
@@ -18,16 +18,14 @@ export async function start(state, signal) {
   ]);
   remember(items);
   const ids = users.map((user) =>
-    h("li", {}, link({ user, who: "user" }, { class: "button" }, `User ${user}`)),
+    h("li", {}, link({ user, who: "user" }, { class: "button" }, `${Person()} ${user}`)),
   );
   const cards = h("ol", { class: "cards", role: "list", "aria-label": "Items to pick" });
   for (const card of items) cards.append(plainCard(card, model).node);
   return h(
     "div",
     { class: "start" },
-    h("h2", {}, "A user of the data"),
-    h("p", {}, "Choose one, or type an id under “For whom”."),
-    h("ul", { class: "chips" }, ...ids),
+    ...(ids.length ? theirs(ids) : []),
     h("h2", {}, "Someone new"),
     h(
       "p",
@@ -37,4 +35,12 @@ export async function start(state, signal) {
     ),
     cards,
   );
+}
+
+function theirs(links) {
+  return [
+    h("h2", {}, `A ${person()} of the data`),
+    h("p", {}, `Choose one, or type ${site() ? "a number" : "an id"} under “For whom”.`),
+    h("ul", { class: "chips" }, ...links),
+  ];
 }

@@ -8,6 +8,7 @@ import { failure, sentence } from "./problem.js";
 import { keys } from "./shop.js";
 import { change, now } from "./state.js";
 import { remember } from "./titles.js";
+import { named } from "./whom.js";
 
 const MOST = 100; // that the server names
 
@@ -36,7 +37,7 @@ export function theirItems() {
   node.addEventListener("toggle", open);
   const update = (state) => {
     node.hidden = state.who !== "user" || !state.user;
-    fill(summary, `What user ${state.user} has`);
+    fill(summary, `What ${named(state)} has`);
     open();
   };
   return { node, update };

@@ -8,7 +8,7 @@ import { section } from "./panel.js";
 import { add, drop } from "./pick.js";
 import { button } from "./problem.js";
 import { say } from "./say.js";
-import { keys } from "./shop.js";
+import { keys, Person, person, site } from "./shop.js";
 import { change, now } from "./state.js";
 import { suggest } from "./suggest.js";
 import { theirItems } from "./theirs.js";
@@ -26,10 +26,11 @@ export function whoSection() {
     const node = h("input", { type: "radio", name: group, value, onchange: () => choose(value) });
     return { node, label: h("label", { class: "choice" }, node, text) };
   };
-  const one = choice("user", "A user of the data");
+  const one = choice("user", `A ${person()} of the data`);
   const some = choice("picks", "Someone with my picks");
   const legend = h("legend", { class: "unseen" }, "For whom");
-  const fields = h("fieldset", {}, legend, one.label, user.node, some.label, picks.node);
+  const named = site()?.shoppers === 0 ? [] : [one.label, user.node];
+  const fields = h("fieldset", {}, legend, ...named, some.label, picks.node);
   const { node, tell } = section("For whom", fields);
 
   function choose(who) {
@@ -53,15 +54,20 @@ export function whoSection() {
 function userField() {
   const take = (id) => {
     change({ user: id, who: "user" });
-    say(`User ${id} chosen.`);
+    say(`${Person()} ${id} chosen.`);
   };
   const find = async (q, signal) => {
     const { users } = await api.users({ q: q === now().user ? "" : q, limit: 8, model: key() }, signal);
     return users.map((id) => ({ value: id, label: id }));
   };
-  const field = suggest({ name: "User id", placeholder: "an id", find, take, free: true });
+  const [name, placeholder] = site() ? ["Shopper", "a number"] : ["User id", "an id"];
+  const field = suggest({ name, placeholder, find, take, free: true });
   field.input.addEventListener("focus", () => field.input.select());
-  const any = h("button", { type: "button", class: "quiet", onclick: () => anyUser(take) }, "Any user");
+  const any = h(
+    "button",
+    { type: "button", class: "quiet", onclick: () => anyUser(take) },
+    `Any ${person()}`,
+  );
   const theirs = theirItems();
   const node = h("div", { class: "under" }, h("div", { class: "row" }, field.node, any), theirs.node);
   const update = (state) => {

@@ -1,6 +1,7 @@
 /** For whom: the words for it, and how the server is asked. */
 
 import { plural } from "./numbers.js";
+import { person } from "./shop.js";
 
 /** `{user}` or `{history}` for the server, or null if nobody is chosen. */
 export function asked(state) {
@@ -10,10 +11,10 @@ export function asked(state) {
 
 /** The same in few words. */
 export function briefly(state) {
-  return state.who === "user" ? `user ${state.user}` : plural(state.picks.length, "picked item");
+  return state.who === "user" ? `${person()} ${state.user}` : plural(state.picks.length, "picked item");
 }
 
 export function named(state) {
-  if (state.who === "user") return `user ${state.user}`;
+  if (state.who === "user") return `${person()} ${state.user}`;
   return `someone with ${plural(state.picks.length, "picked item")}`;
 }

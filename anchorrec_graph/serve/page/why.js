@@ -8,7 +8,7 @@ import { link, toItem } from "./link.js";
 import { count, percent, plural, points } from "./numbers.js";
 import { picture } from "./picture.js";
 import { failure, sentence } from "./problem.js";
-import { keys, label, model as modelOf, short } from "./shop.js";
+import { keys, label, model as modelOf, short, site } from "./shop.js";
 import { change, now } from "./state.js";
 import { title } from "./titles.js";
 import { asked, named } from "./whom.js";
@@ -95,6 +95,8 @@ function content(state, model, { why, like }) {
     h("h3", {}, "The purchases that carried it"),
     ...purchases(why),
     h("h3", {}, `What ${whom} has that is most like it`),
+    site()?.near &&
+      h("p", { class: "hint" }, `Looked for among its ${site().near} nearest by each of its features.`),
     ...likeLists(Object.entries(why.similar), model, "cosine", "There are no pictures or texts to compare."),
     h("h3", {}, "Its neighbours in the whole catalogue"),
     ...likeLists(like, model, "similarity", "There are no pictures or texts to compare."),

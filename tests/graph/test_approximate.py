@@ -1,0 +1,199 @@
+"""The approximate item graph: exact where nothing is left out, its recall as a loop counts, refusals."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import naive
+import numpy as np
+import pytest
+import torch
+from tiny_runs import tiny_config
+from torch import Tensor
+
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph import approximate, hnsw
+from anchorrec_graph.graph.approximate import approximate_knn_edges
+from anchorrec_graph.graph.knn import (
+    ApproximateConfig,
+    KnnConfig,
+    KnnEdges,
+    cached_knn_graph,
+    knn_edges,
+    knn_relation,
+)
+from anchorrec_graph.train.fit import fit
+
+pytest.importorskip("faiss")
+
+Pairs = dict[tuple[int, int], float]
+
+
+def features(count: int = 400, dim: int = 8, seed: int = 0) -> Tensor:
+    """Items around 20 centres, no two alike."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randn(20, dim, generator=generator)
+    which = torch.randint(20, (count,), generator=generator)
+    return centres[which] + 0.7 * torch.randn(count, dim, generator=generator)
+
+
+def search(effort: int, least_recall: float = 0.0, **settings: object) -> KnnConfig:
+    approximate = {"above": 10, "effort": effort, "least_recall": least_recall}
+    return KnnConfig.model_validate({"k": 5, "approximate": approximate, **settings})
+
+
+def pairs(edges: KnnEdges) -> Pairs:
+    found = zip(*edges.edge_index.tolist(), edges.edge_weight.tolist(), strict=True)
+    return {(item, neighbour): weight for item, neighbour, weight in found}
+
+
+@pytest.fixture
+def poor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index with so few links that searches end early."""
+    monkeypatch.setattr(hnsw, "LINKS", 2)
+
+
+EVERY = 10_000  # more than there are
+
+
+@pytest.mark.parametrize("block_size", [7, 1024])
+@pytest.mark.parametrize("include_self", [False, True])
+@pytest.mark.parametrize(("weight", "drop_negative"), [("cosine", False), ("cosine", True), ("binary", True)])
+def test_a_search_without_end_gives_the_exact_edges(
+    block_size: int, include_self: bool, weight: str, drop_negative: bool
+) -> None:
+    rows = features(300)
+    rows[4], rows[70, 1], rows[200, 0] = 0, torch.nan, torch.inf
+    config = search(EVERY, k=70, include_self=include_self, weight=weight, drop_negative=drop_negative)
+    found = approximate_knn_edges(rows, config, block_size)
+    expected = pairs(knn_edges(rows, config))
+    assert pairs(found.edges) == pytest.approx(expected, abs=1e-6)
+    assert {4, 70, 200}.isdisjoint(found.edges.edge_index.flatten().tolist())
+    assert found.recall == 1.0
+
+
+@pytest.mark.usefixtures("poor")
+@pytest.mark.parametrize(("sample", "effort"), [(1_000, 1), (1_000, 20), (150, 1)])
+def test_recall_is_what_a_loop_counts(monkeypatch: pytest.MonkeyPatch, sample: int, effort: int) -> None:
+    monkeypatch.setattr(approximate, "SAMPLE", sample)
+    rows = features()
+    rows[[3, 9]] = 0
+    edges, recall = approximate_knn_edges(rows, search(effort, drop_negative=False))
+    found, true = set(pairs(edges)), naive.knn(rows.numpy(), 5)
+    wanted = [
+        (item, other)
+        for item in approximate._drawn(rows.any(1).nonzero().flatten(), sample).tolist()
+        for other, _ in true[item]
+    ]
+    assert len(wanted) == 5 * min(sample, 398)
+    assert recall == pytest.approx(sum(pair in found for pair in wanted) / len(wanted))
+    assert 0.2 < recall < 1
+
+
+@pytest.mark.usefixtures("poor")
+def test_more_effort_finds_more_and_weights_are_cosines() -> None:
+    rows = features()
+    found = [approximate_knn_edges(rows, search(effort)) for effort in (1, 20, 60)]
+    assert sorted({round(one.recall, 6) for one in found}) == [round(one.recall, 6) for one in found]
+    unit = torch.nn.functional.normalize(rows)
+    item, neighbour = found[1].edges.edge_index
+    torch.testing.assert_close(found[1].edges.edge_weight, (unit[item] * unit[neighbour]).sum(1))
+    assert bool((item != neighbour).all())
+    assert int(item.bincount().max()) == 5
+
+
+def test_equal_features_give_equal_edges() -> None:
+    first, second = (approximate_knn_edges(features(), search(2)) for _ in range(2))
+    assert torch.equal(first.edges.edge_index, second.edges.edge_index)
+    assert torch.equal(first.edges.edge_weight, second.edges.edge_weight)
+    assert first.recall == second.recall
+
+
+@pytest.mark.parametrize("count", [1, 2, 12])
+def test_few_items(count: int) -> None:
+    rows = features(count)
+    found, expected = approximate_knn_edges(rows, search(1)), knn_edges(rows, search(1))
+    assert pairs(found.edges) == pytest.approx(pairs(expected), abs=1e-6)
+
+
+def test_no_direction_and_one_direction() -> None:
+    found = approximate_knn_edges(torch.zeros(30, 4), search(1, least_recall=1))
+    assert (found.edges.edge_index.shape, found.recall) == ((2, 0), 1.0)
+    same = approximate_knn_edges(torch.ones(300, 4), search(1, least_recall=1))  # anyone is as near as any
+    assert len(same.edges.edge_weight) == 5 * 300
+    assert same.recall == 1.0
+
+
+def test_a_memory_map_of_half_floats(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", features().half().numpy())
+    rows = torch.from_numpy(np.load(tmp_path / "x.npy", mmap_mode="c"))
+    found, expected = approximate_knn_edges(rows, search(EVERY)), knn_edges(rows.float(), search(EVERY))
+    assert found.edges.edge_weight.dtype == torch.float32
+    assert pairs(found.edges) == pytest.approx(pairs(expected), abs=1e-6)
+
+
+@pytest.mark.usefixtures("poor")
+def test_a_low_recall_is_refused_with_what_to_change() -> None:
+    recall = approximate_knn_edges(features(), search(1)).recall
+    message = (
+        rf"has {recall:.3f} of .*least_recall is 0\.999: raise .*effort \(1\), .*above \(10\) to 400 for"
+    )
+    with pytest.raises(ConfigError, match=message):
+        approximate_knn_edges(features(), search(1, least_recall=0.999))
+
+
+def test_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    message = r"faiss-cpu, which is missing: .*\[ann\]', or raise knn.approximate.above to 400 for the exact"
+    with pytest.raises(ConfigError, match=message):
+        cached_knn_graph(features(), search(1))
+    assert cached_knn_graph(features(10), search(1)).recall is None
+
+
+@pytest.mark.usefixtures("poor")
+def test_the_graph_is_kept_with_its_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCHORREC_CACHE", str(tmp_path))
+    built = cached_knn_graph(features(), search(2))
+    monkeypatch.setattr(approximate, "approximate_knn_edges", None)  # would fail if it were asked again
+    kept = cached_knn_graph(features(), search(2))
+    assert torch.equal(kept.edges.edge_index, built.edges.edge_index)
+    assert kept.recall == built.recall != 1
+    assert knn_relation(features(), search(2)).recall == built.recall
+    exact = KnnConfig(k=5)
+    assert cached_knn_graph(features(), exact).recall is None
+    assert knn_relation(features(), exact).recall is None
+
+
+def test_an_exact_graph_is_the_same_file_whatever_an_approximate_one_would_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANCHORREC_CACHE", str(tmp_path))
+    for effort in (1, 2):
+        config = KnnConfig(approximate=ApproximateConfig(above=400, effort=effort))
+        assert cached_knn_graph(features(), config).recall is None
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 1
+
+
+def test_a_run_records_the_recall_of_its_graphs(tmp_path: Path) -> None:
+    settings = ["model.name=anchorrec", "train.epochs=1"]
+    limit = ["model.knn.approximate.above=10", "model.knn.approximate.effort=1000"]
+    for folder, extra in (("exact", []), ("approximate", limit)):
+        (tmp_path / folder).mkdir()
+        config = tiny_config(tmp_path / folder, *settings, *extra)
+        fit(config, config.dataset.load(), tmp_path / folder / "run")
+        (metrics,) = (tmp_path / folder / "run").rglob("metrics.json")
+        recalls = json.loads(metrics.read_text()).get("graph_recall")
+        assert (recalls is None) == (folder == "exact")
+    assert recalls is not None
+    assert set(recalls.values()) == {1.0}
+    assert any("image" in name for name in recalls)
+
+
+def test_settings_of_the_search_change_the_hash_only_where_they_are_not_the_default(tmp_path: Path) -> None:
+    plain, same, other = (
+        tiny_config(tmp_path, "model.name=anchorrec", *extra).hash
+        for extra in ([], ["model.knn.approximate.effort=64"], ["model.knn.approximate.effort=65"])
+    )
+    assert plain == same != other
