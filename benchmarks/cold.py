@@ -13,7 +13,7 @@ Cold users: the split `cold_users` (20 %) takes users out; each is made from 80 
 and the rest is ranked, against the same user trained with the others on those 80 %.
 
 Finished trainings are kept in .cache/cold/DATASET and never repeated. The tables go to .cache/cold/DATASET.md
-and .json, with --publish to benchmarks/results/cold-DATASET.md and .json.
+and .json, with --publish to benchmarks/results/cold-DATASET.md and .json, or cold-users-DATASET of users only.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def publish(dataset: str, args: argparse.Namespace) -> None:
     origin = environment()
     made = f"{' '.join(origin['command'])}; commit {origin['commit']}; {origin['machine']['processor']}"
     text = "\n".join([*(part.text for part in parts.values()), f"Command: {made}."]) + "\n"
-    target = RESULTS / f"cold-{dataset}" if args.publish else OUT / dataset
+    published = RESULTS / (f"cold-users-{dataset}" if args.only == "users" else f"cold-{dataset}")
+    target = published if args.publish else OUT / dataset
     with replacing(Path(f"{target}.md")) as temporary:
         temporary.write_text(text, encoding="utf-8")
     found = {name: part.values for name, part in parts.items()}
