@@ -13,7 +13,8 @@ Cold users: the split `cold_users` (20 %) takes users out; each is made from 80 
 and the rest is ranked, against the same user trained with the others on those 80 %.
 
 Finished trainings are kept in .cache/cold/DATASET and never repeated. The tables go to .cache/cold/DATASET.md
-and .json, with --publish to benchmarks/results/cold-DATASET.md and .json, or cold-users-DATASET of users only.
+and .json, with --publish to benchmarks/results/cold-DATASET.md and .json, or cold-users-DATASET with --only
+users.
 """
 
 from __future__ import annotations
