@@ -68,9 +68,10 @@ def test_publishes_and_trains_once(
     monkeypatch.setattr(importlib.import_module("cold_training"), "Trainer", None)
     monkeypatch.setattr("sys.argv", ["cold.py", "tiny", "--seeds", "0,1", "--publish", "--only", "users"])
     script.main()
-    again = json.loads((folder / "benchmarks/results/cold-tiny.json").read_text())
+    again = json.loads((folder / "benchmarks/results/cold-users-tiny.json").read_text())
     assert again["users"] == found["users"]
     assert "items" not in again
+    assert json.loads((folder / "benchmarks/results/cold-tiny.json").read_text()) == found
 
 
 def test_other_settings_are_another_training(script: ModuleType, folder: Path) -> None:
