@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,13 @@ from anchorrec_graph.registry import registered
 from anchorrec_graph.settings import Settings
 from anchorrec_graph.strict_yaml import dump_yaml, parse_yaml
 from anchorrec_graph.train.settings import TrainConfig
+
+# Settings that came after run folders were made, and what these have: there the hash leaves them out.
+LATER: dict[tuple[str, ...], Any] = {
+    ("train", "snapshot_every"): 0,
+    ("train", "batches_per_step"): 1,
+    ("model", "knn", "approximate"): ApproximateConfig().model_dump(mode="json"),
+}
 
 
 class Config(Settings):
@@ -51,13 +59,10 @@ class Config(Settings):
     def hash(self) -> str:
         """Twelve hexadecimal digits of the content, the same in any order of keys."""
         content = self.model_dump(mode="json")
-        if not self.train.snapshot_every:
-            del content["train"]["snapshot_every"]  # run folders from before this setting keep their hash
-        if self.train.batches_per_step == 1:
-            del content["train"]["batches_per_step"]  # likewise
-        knn = content["model"].get("knn", {})
-        if knn.get("approximate") == ApproximateConfig().model_dump(mode="json"):
-            del knn["approximate"]  # likewise
+        for (*path, name), default in LATER.items():
+            part = reduce(lambda settings, key: settings.get(key, {}), path, content)
+            if part.get(name) == default:
+                del part[name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:

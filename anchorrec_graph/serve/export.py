@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from anchorrec_graph.data.manifest import file_hash
 from anchorrec_graph.encoders.fused import Fusion
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.evaluate.user_items import UserItems
-from anchorrec_graph.files import save_json, save_tensors
+from anchorrec_graph.files import new_folder, save_json, save_tensors
 from anchorrec_graph.graph.knn import KnnConfig
 from anchorrec_graph.nn.attachment import Attachment, Neighbourhood
 from anchorrec_graph.nn.feature_ridge import FeatureRidge
@@ -60,12 +58,7 @@ def save_export(
         RunError: the folder is there already.
         ConfigError: onnx or ann is asked for and not installed, or the shortlist misses too much.
     """
-    folder = Path(folder)
-    if folder.exists():
-        raise RunError(f"{folder}: is there already; name another folder, and switch a link to it")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
-    try:
+    with new_folder(Path(folder)) as temporary:
         arrays, layout = _arrays(contents)
         save_tensors(temporary / ARRAYS, arrays, {"format": str(FORMAT)})
         contents.items.write_parquet(temporary / ITEMS)
@@ -81,9 +74,6 @@ def save_export(
         if shortlist is not None:
             manifest["shortlist"] = shortlist.facts
         save_json(temporary / MANIFEST, manifest)
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return manifest
 
 

@@ -12,19 +12,20 @@ from torch import Tensor
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import train_graph
-from anchorrec_graph.models.base import MODELS, PropagatingRecommender, Recommender, build_model
+from anchorrec_graph.models.base import MODELS, build_model
 from anchorrec_graph.testing.model_case import ModelCase, batch_of, embeddings_of
-from anchorrec_graph.testing.rules import check_equal, check_finite, require
-from anchorrec_graph.train.gradient import add_gradient
-from anchorrec_graph.typing import Batch, Embeddings
+from anchorrec_graph.testing.rules import SUM_TOLERANCE, check_equal, check_finite, require
+from anchorrec_graph.testing.training_rules import (
+    descend,
+    gradients_rule,
+    learns_rule,
+    loss_terms_rule,
+    shared_propagation_rule,
+    trainable,
+)
+from anchorrec_graph.typing import Embeddings
 
-SUM_TOLERANCE = 1e-5
 PARTS_OF = 30  # users
-STEPS, STEP_SIZES = 3, (1e-1, 1e-2, 1e-3, 1e-4)  # of the parameters' length
-
-
-def _trainable(model: Recommender) -> dict[str, Tensor]:
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def _check_same(what: str, found: Embeddings, expected: Embeddings) -> None:
@@ -78,103 +79,16 @@ def _encode_twice(case: ModelCase) -> None:
     _check_same("of the second call", embeddings_of(model), first)
 
 
-def _loss_terms(case: ModelCase) -> None:
-    model = case.build()
-    terms = model.loss_terms(case.batch)
-    require(isinstance(terms, dict), f"loss_terms returns {type(terms).__name__}")
-    for name, term in terms.items():
-        require(isinstance(name, str) and bool(name), f"a term's name is {name!r}")
-        require(isinstance(term, Tensor) and term.dim() == 0, f"term '{name}' is not a scalar tensor")
-        require(term.is_floating_point(), f"term '{name}' is {term.dtype}")
-        require(bool(torch.isfinite(term)), f"term '{name}' is {term.item()}")
-    trained = list(_trainable(model))
-    require(bool(terms) or not trained, f"there are no terms to train {', '.join(trained[:3])}")
-    require(bool(trained) or not terms, "there are terms but no trainable parameters")
-
-
-def _gradients(case: ModelCase) -> None:
-    model = case.build()
-    parameters = _trainable(model)
-    if not parameters:
-        return
-    loss = case.loss(model)
-    require(loss.requires_grad, "the sum of the terms depends on no parameter")
-    loss.backward()
-    for name, parameter in parameters.items():
-        if parameter.grad is not None:
-            require(bool(torch.isfinite(parameter.grad).all()), f"the gradient of '{name}' is not finite")
-        elif _moves_embeddings(model, parameter):
-            raise AssertionError(f"encode depends on '{name}', but no loss term does")
-
-
-def _shared_propagation(case: ModelCase) -> None:
-    """`train.gradient`: what two batches that share a propagation give, against each on its own."""
-    parts = [Batch(*(part[place::2] for part in case.batch)) for place in (0, 1)]
-    found, expected = case.build(), case.build()
-    if not isinstance(found, PropagatingRecommender):
-        return
-    torch.manual_seed(0)
-    values = add_gradient(found, parts)
-    torch.manual_seed(0)
-    terms = [expected.loss_terms(part) for part in parts]
-    torch.stack([term.double() / len(parts) for one in terms for term in one.values()]).sum().backward()
-    for name, value in values.items():
-        mean = torch.stack([one[name].detach().double() for one in terms]).mean()
-        check_equal(f"term '{name}' of two batches", torch.tensor(value).double(), mean, SUM_TOLERANCE)
-    for (name, ours), theirs in zip(_trainable(found).items(), _trainable(expected).values(), strict=True):
-        require((ours.grad is None) == (theirs.grad is None), f"'{name}' has a gradient in one way only")
-        if ours.grad is not None and theirs.grad is not None:
-            check_equal(f"the gradient of '{name}' of two batches", ours.grad, theirs.grad, SUM_TOLERANCE)
-
-
-def _moves_embeddings(model: Recommender, parameter: Tensor) -> bool:
-    before = embeddings_of(model)
-    kept = parameter.detach().clone()
-    with torch.no_grad():
-        parameter.add_(torch.randn_like(parameter))
-        after = embeddings_of(model)
-        parameter.copy_(kept)
-    return not (torch.equal(before.user, after.user) and torch.equal(before.item, after.item))
-
-
 def _same_seed(case: ModelCase) -> None:
     first, second = case.build(seed=3), case.build(seed=3)
     _check_same("of a second model with that seed", embeddings_of(second), embeddings_of(first))
     check_equal("the loss of a second model with that seed", case.loss(second), case.loss(first))
 
 
-def _descend(case: ModelCase, model: Recommender, step_size: float) -> None:
-    """`STEPS` gradient steps on the fixed batch, each `step_size` of the parameters' length."""
-    parameters = list(_trainable(model).values())
-    for _ in range(STEPS):
-        gradients = torch.autograd.grad(case.loss(model), parameters, allow_unused=True)
-        pairs = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
-        size = torch.stack([p.detach().square().sum() for p, _ in pairs]).sum().sqrt().clamp(min=1e-3)
-        slope = torch.stack([g.square().sum() for _, g in pairs]).sum().sqrt().clamp(min=1e-12)
-        with torch.no_grad():
-            for parameter, gradient in pairs:
-                parameter.sub_(step_size * size / slope * gradient)
-
-
-def _learns(case: ModelCase) -> None:
-    model = case.build()
-    if not _trainable(model):
-        return
-    before = float(case.loss(model).detach())
-    after = []
-    for step_size in STEP_SIZES:
-        trained = case.build()
-        _descend(case, trained, step_size)
-        after.append(float(case.loss(trained).detach()))
-        if after[-1] < before:
-            return
-    raise AssertionError(f"{STEPS} steps against the gradient take the loss from {before:.6g} to {after}")
-
-
 def _copies(case: ModelCase) -> None:
     model = case.build()
-    if _trainable(model):
-        _descend(case, model, 1e-2)
+    if trainable(model):
+        descend(case, model, 1e-2)
     expected = embeddings_of(model)
     twin = copy.deepcopy(model)
     _check_same("of a deepcopy", embeddings_of(twin), expected)
@@ -210,8 +124,8 @@ def _data_kept(case: ModelCase) -> None:
     data = copy.deepcopy(case.data)
     torch.manual_seed(0)
     model = build_model(case.config, data).train()
-    if _trainable(model):
-        _descend(case, model, 1e-1)
+    if trainable(model):
+        descend(case, model, 1e-1)
     embeddings_of(model)
     for name in case.data["item"].keys():  # noqa: SIM118  iterating a store gives its values
         if isinstance(case.data["item"][name], Tensor):
@@ -289,11 +203,11 @@ MODEL_RULES: dict[str, Callable[[ModelCase], None]] = {
     "fold_in makes of a user's items what user_parts says, or is refused": _fold_in,
     "scores are finite": _scores,
     "encode in evaluation mode gives the same twice": _encode_twice,
-    "loss terms are named, finite scalars": _loss_terms,
-    "every parameter that encode depends on gets a gradient": _gradients,
-    "batches that share a propagation give the same gradient": _shared_propagation,
+    "loss terms are named, finite scalars": loss_terms_rule,
+    "every parameter that encode depends on gets a gradient": gradients_rule,
+    "batches that share a propagation give the same gradient": shared_propagation_rule,
     "the same seed gives the same loss": _same_seed,
-    "gradient steps lower the loss of a fixed batch": _learns,
+    "gradient steps lower the loss of a fixed batch": learns_rule,
     "deepcopy and state_dict keep the embeddings": _copies,
     "held-out edges change nothing": _held_out,
     "training leaves the data as it is": _data_kept,

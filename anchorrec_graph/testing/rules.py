@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 CaseT = TypeVar("CaseT")
+SUM_TOLERANCE = 1e-5  # of sums that rounding may change
 
 
 def require(holds: bool, problem: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from anchorrec_graph.errors import ConfigError, RunError
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.files import new_folder
 from anchorrec_graph.serve.api.errors import ApiError
 from anchorrec_graph.serve.api.images import read_picture
 from anchorrec_graph.serve.api.limits import LIMITS
@@ -62,12 +61,8 @@ def save_site(
         ConfigError: the site would be larger than `most_mib`.
         DataError: the catalog is empty, or what `find_pictures` refuses.
     """
-    folder, model = Path(folder), make_model("a", catalog, images)
-    if folder.exists():
-        raise RunError(f"{folder}: is there already; name another folder, and switch a link to it")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
-    try:
+    model = make_model("a", catalog, images)
+    with new_folder(Path(folder)) as temporary:
         _write_page(temporary)
         pictures = _write_pictures(temporary / "pictures", model)
         _write_data(temporary / "data", model, torch.tensor(users, dtype=torch.long), pictures)
@@ -77,9 +72,6 @@ def save_site(
                 f"the site of {catalog.name} would have {sum(sizes.values()) / 2**20:.1f} MiB, more than "
                 f"{most_mib}; visitors load it all: use `anchorrec serve`, or allow more with --site-mib"
             )
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return {
         "name": catalog.name,
         "items": len(catalog.items),
