@@ -65,6 +65,11 @@ class Relation(nn.Module):
         order = columns[start:end].argsort(stable=True) + start
         return columns[order], self.weight[order].unsqueeze(1) * x[columns[order]]
 
+    def csr(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(rowptr [rows + 1], column [E], weight [E]), by row."""
+        (rowptr, column), _ = self.edges.get_csr()
+        return rowptr, column, self.weight
+
     @property
     def edge_index(self) -> Tensor:
         """[2, E] in PyG's order (source, destination), for any PyG convolution."""

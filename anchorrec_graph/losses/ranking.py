@@ -20,17 +20,27 @@ class RankingLossConfig(Settings, ABC):
     """Settings of a ranking loss, which are also the loss: it has no other state.
 
     `cosine` says that the loss scores items by direction only, so that a model
-    must score them in the same way when it serves (`models.scoring.Scoring`).
+    must score them in the same way when it serves (`models.scoring.Scoring`); `every_item`
+    that it reads the rows of all items, not only those of the batch.
     """
 
     name: str
     cosine: ClassVar[bool] = False
+    every_item: ClassVar[bool] = False
 
     @abstractmethod
-    def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
+    def loss(
+        self,
+        user: Tensor,
+        item: Tensor,
+        batch: Batch,
+        prior: Tensor | None = None,
+        num_items: int | None = None,
+    ) -> Tensor:
         """Final embeddings user [U, d] and item [I, d], and a batch of B triples -> scalar.
 
-        `prior` [I] is added to every user's logits of the items.
+        `prior` [I] is added to every user's logits of the items. `num_items` is the size of the catalog where
+        `item` holds part of it.
         """
 
     @property
@@ -66,7 +76,14 @@ class BPRConfig(RankingLossConfig):
 
     name: Literal["bpr"] = "bpr"
 
-    def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
+    def loss(
+        self,
+        user: Tensor,
+        item: Tensor,
+        batch: Batch,
+        prior: Tensor | None = None,
+        num_items: int | None = None,  # noqa: ARG002
+    ) -> Tensor:
         return _bpr_of_gap(score_gap(user, item, batch, prior))
 
 
@@ -91,12 +108,19 @@ class SoftmaxConfig(RankingLossConfig):
     def logit_scale(self) -> float:
         return 1 / self.temperature
 
-    def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
+    def loss(
+        self,
+        user: Tensor,
+        item: Tensor,
+        batch: Batch,
+        prior: Tensor | None = None,
+        num_items: int | None = None,
+    ) -> Tensor:
         users = functional.normalize(user[batch.users], dim=1) / self.temperature
         positives = functional.normalize(item[batch.positive_items], dim=1)
         negatives = functional.normalize(item[batch.negative_items[: self.num_negatives]], dim=1)
         positive = (users * positives).sum(1)
-        others = users @ negatives.T + math.log(len(item) / len(negatives))
+        others = users @ negatives.T + math.log((num_items or len(item)) / len(negatives))
         if prior is not None:
             positive = positive + prior[batch.positive_items]
             others = others + prior[batch.negative_items[: self.num_negatives]]
@@ -109,13 +133,21 @@ class FullSoftmaxConfig(RankingLossConfig):
 
     name: Literal["full_softmax"] = "full_softmax"
     cosine: ClassVar[bool] = True
+    every_item: ClassVar[bool] = True
     temperature: PositiveFloat = 0.2
 
     @property
     def logit_scale(self) -> float:
         return 1 / self.temperature
 
-    def loss(self, user: Tensor, item: Tensor, batch: Batch, prior: Tensor | None = None) -> Tensor:
+    def loss(
+        self,
+        user: Tensor,
+        item: Tensor,
+        batch: Batch,
+        prior: Tensor | None = None,
+        num_items: int | None = None,  # noqa: ARG002
+    ) -> Tensor:
         users = functional.normalize(user[batch.users], dim=1)
         logits = users @ functional.normalize(item, dim=1).T / self.temperature
         logits = logits if prior is None else logits + prior

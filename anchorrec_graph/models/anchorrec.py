@@ -22,6 +22,7 @@ from anchorrec_graph.graph.bipartite import (
 from anchorrec_graph.graph.knn import KnnConfig, cached_knn_edges, knn_relation, unit_rows
 from anchorrec_graph.graph.normalize import inverse_sqrt
 from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.subgraph import FROM_ITEMS, Graphs, Walk, item_graph_type, user_item_walks
 from anchorrec_graph.losses.contrastive import info_nce
 from anchorrec_graph.losses.margin import cosine_margin
 from anchorrec_graph.losses.preservation import similarity_gap
@@ -32,8 +33,10 @@ from anchorrec_graph.models.base import (
     MODELS,
     EmbeddingModelConfig,
     Propagated,
-    PropagatingRecommender,
+    SampledRecommender,
+    global_ids,
     item_features,
+    table_rows,
     xavier_table,
 )
 from anchorrec_graph.models.scoring import Scoring
@@ -113,7 +116,7 @@ class AnchorRecConfig(EmbeddingModelConfig):
 
 
 @MODELS.register(AnchorRecConfig)
-class AnchorRec(PropagatingRecommender):
+class AnchorRec(SampledRecommender):
     r"""Views of every modality in its own space, tied to an anchor only through projections.
 
     .. math::
@@ -175,14 +178,20 @@ class AnchorRec(PropagatingRecommender):
         self.heads = nn.ModuleDict({m: HEADS[config.align.head](width, dim) for m, width in heads.items()})
         self.decoder = mlp_head(dim, dim) if config.recover_weight else None
 
-    def propagate(self) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The id view of users [U, d] and items [I, d], and each modality's view of the items [I, d]."""
-        x = self.backbone(torch.cat([self.user.weight, self.item.weight]), self.user_item)
+    def propagate(self, graphs: Graphs | None = None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The id view of users [U, d] and items [I, d], and each modality's view of the items [I, d].
+
+        Args:
+            graphs: default the whole ones.
+        """
+        graphs = self.whole() if graphs is None else graphs
+        user, item = table_rows(self.user, graphs.user_ids), table_rows(self.item, graphs.item_ids)
+        x = self.backbone(torch.cat([user, item]), graphs.user_item)
         views = {
-            m: self.views[m](self.features[m](), self.item.weight, self.item_graphs[m])
+            m: self.views[m](self.features[m](graphs.item_ids), item, graphs.item_graphs[m])
             for m in self.modalities
         }
-        return x[: self.num_users], x[self.num_users :], views
+        return x[: graphs.num_users], x[graphs.num_users :], views
 
     def recovered(self, views: Mapping[str, Tensor]) -> Tensor | None:
         """The decoded fused projection [I, d], weight applied; None where its weight is 0."""
@@ -249,20 +258,40 @@ class AnchorRec(PropagatingRecommender):
         )
         return self.scoring.attached(learned, self.encode(), data)
 
-    def propagated(self) -> Propagated:
-        id_user, id_item, views = self.propagate()
+    def whole(self) -> Graphs:
+        graphs = {m: cast(Relation, self.item_graphs[m]) for m in self.modalities}
+        return Graphs(self.num_users, self.user_item, self.user_from_item, graphs)
+
+    def walks(self) -> tuple[Walk, ...]:
+        self.scoring.check_sampled()
+        if self.config.smooth_weight:
+            raise ConfigError(
+                "model.smooth_weight above 0 reads a whole item graph in every step, but train.mode "
+                "'sampled' only what a batch reaches; set it to 0, or take train.mode 'full'"
+            )
+        walks = list(user_item_walks(self.backbone.num_hops()))
+        for m in self.modalities:
+            hops = (item_graph_type(m),) * self.config.num_knn_layers
+            walks += [
+                Walk("item", hops),
+                Walk("user", (FROM_ITEMS, *(hops if m in self.score_views else ()))),
+            ]
+        return tuple(walks)
+
+    def propagated_over(self, graphs: Graphs) -> Propagated:
+        id_user, id_item, views = self.propagate(graphs)
         user, item = id_user, id_item
         if self.score_views:
             scoring = sum((views[m] for m in self.score_views), torch.zeros(()))
-            user, item = user + self.user_from_item(scoring), item + scoring
+            user, item = user + graphs.to_users(scoring), item + scoring
         recovered = self.recovered(views)
         if recovered is not None:
             item = item + recovered
-        return Propagated(user, item, {ID: id_item, **views})
+        return Propagated(user, item, {ID: id_item, **views}, graphs.user_ids, graphs.item_ids)
 
     def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
-        config, (user, item, views) = self.config, propagated
-        terms = {"ranking": self.scoring.loss(user, item, batch)}
+        config, (user, item, views, _, item_ids) = self.config, propagated
+        terms = {"ranking": self.scoring.loss(user, item, batch, item_ids)}
         triple = user[batch.users], item[batch.positive_items], item[batch.negative_items]
         if config.l2_weight:
             terms["l2"] = config.l2_weight * squared_norm_penalty(*triple, batch_size=config.l2_batch_size)
@@ -270,38 +299,40 @@ class AnchorRec(PropagatingRecommender):
             terms["margin"] = config.margin_weight * cosine_margin(*triple)
         items, count = batch.positive_items.unique(return_counts=True)
         if config.align.weight:
-            terms["align"] = config.align.weight * self._alignment(views, items, count)
+            terms["align"] = config.align.weight * self._alignment(propagated, items, count)
         if config.preserve.weight:
-            terms["preserve"] = config.preserve.weight * self._preservation(views, items, count)
+            terms["preserve"] = config.preserve.weight * self._preservation(propagated, items, count)
         if config.smooth_weight:
             graph = cast(Relation, self.item_graphs[config.fused])
             terms["smooth"] = config.smooth_weight * graph.smoothness(views[config.fused])
         return terms
 
-    def _alignment(self, views: Mapping[str, Tensor], items: Tensor, count: Tensor) -> Tensor:
-        anchor = self.heads[self.anchor](views[self.anchor][items])
+    def _alignment(self, propagated: Propagated, items: Tensor, count: Tensor) -> Tensor:
+        anchor = self.heads[self.anchor](propagated.views[self.anchor][items])
         total = torch.zeros(())
         for term in self.align_terms:
             target = sum(
-                (share * self._projected(m, views, items) for m, share in term.targets.items()),
+                (share * self._projected(m, propagated, items) for m, share in term.targets.items()),
                 torch.zeros(()),
             )
             query = anchor.detach() if term.detach_anchor else anchor
             total = total + term.weight * info_nce(query, target, count, self.config.align.temperature)
         return total
 
-    def _projected(self, name: str, views: Mapping[str, Tensor], items: Tensor) -> Tensor:
-        from_feature = self.config.align.source == "feature" and name in self.features
-        source = self.features[name]().detach() if from_feature else views[name]
-        projected: Tensor = self.heads[name](source[items])
+    def _projected(self, name: str, propagated: Propagated, items: Tensor) -> Tensor:
+        if self.config.align.source == "feature" and name in self.features:
+            source = self.features[name](global_ids(propagated.item_ids, items)).detach()
+        else:
+            source = propagated.views[name][items]
+        projected: Tensor = self.heads[name](source)
         return projected
 
-    def _preservation(self, views: Mapping[str, Tensor], items: Tensor, count: Tensor) -> Tensor:
+    def _preservation(self, propagated: Propagated, items: Tensor, count: Tensor) -> Tensor:
         total = torch.zeros(())
         for modality, weight in self.preserve_weights.items():
             if weight:
-                native = self.features[modality]()[items]
-                total = total + weight * similarity_gap(views[modality][items], native, count)
+                native = self.features[modality](global_ids(propagated.item_ids, items))
+                total = total + weight * similarity_gap(propagated.views[modality][items], native, count)
         return total
 
     def _check_names(self) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph.subgraph import Graphs, Walk
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
 from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.fold_in import FoldIn
@@ -106,6 +107,8 @@ class Propagated(NamedTuple):
     user: Tensor  # [U, d] final
     item: Tensor  # [I, d] final
     views: Mapping[str, Tensor]  # [I, d] each, where loss terms read single views
+    user_ids: Tensor | None = None  # [U] rows of the user table, where only part of them travelled
+    item_ids: Tensor | None = None  # [I] the same of the item table
 
 
 class PropagatingRecommender(Recommender):
@@ -127,6 +130,33 @@ class PropagatingRecommender(Recommender):
         return self.batch_terms(self.propagated(), batch)
 
 
+class SampledRecommender(PropagatingRecommender):
+    """A propagating model that also runs over the part of its graphs that a batch reaches.
+
+    With `train.mode: sampled` every batch draws its neighbours along `walks`. With all neighbours drawn the
+    loss is that of the whole graphs; with some of them it is an estimate.
+    """
+
+    @abstractmethod
+    def whole(self) -> Graphs:
+        """All that the model propagates over."""
+
+    @abstractmethod
+    def walks(self) -> tuple[Walk, ...]:
+        """Which neighbours the rows of a batch's users and items are made of.
+
+        Raises:
+            ConfigError: a setting needs the whole graphs in every step.
+        """
+
+    @abstractmethod
+    def propagated_over(self, graphs: Graphs) -> Propagated:
+        """`propagated` over these graphs, with a row for each of their users and items."""
+
+    def propagated(self) -> Propagated:
+        return self.propagated_over(self.whole())
+
+
 MODELS: Registry[type[Recommender]] = Registry("model")
 
 
@@ -145,6 +175,17 @@ def xavier_table(num_rows: int, embedding_dim: int) -> nn.Embedding:
     table = nn.Embedding(num_rows, embedding_dim)
     nn.init.xavier_uniform_(table.weight)
     return table
+
+
+def table_rows(table: nn.Embedding, ids: Tensor | None) -> Tensor:
+    """The rows of a table that `ids` names; None: all."""
+    rows: Tensor = table.weight if ids is None else table(ids)
+    return rows
+
+
+def global_ids(ids: Tensor | None, rows: Tensor) -> Tensor:
+    """Which table rows the `rows` of a `Propagated` are, by its `user_ids` or `item_ids`."""
+    return rows if ids is None else ids[rows]
 
 
 def item_features(data: HeteroData, model: str, *views: str) -> dict[str, Tensor]:

@@ -122,7 +122,7 @@ class FREEDOM(PropagatingRecommender):
         return Propagated(user, sum(parts.values(), item), {})
 
     def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
-        user, item, _ = propagated
+        user, item = propagated.user, propagated.item
         terms = {"ranking": self.scoring.loss(user, item, batch)}
         if self.config.feature_weight:
             terms["features"] = self.config.feature_weight * self._feature_ranking(user, batch)

@@ -10,12 +10,15 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.bipartite import bipartite_relation, sent_to_strangers, train_graph
+from anchorrec_graph.graph.subgraph import Graphs, Walk, user_item_walks
 from anchorrec_graph.losses.regularization import norm_penalty
 from anchorrec_graph.models.base import (
     MODELS,
     EmbeddingModelConfig,
     Propagated,
-    PropagatingRecommender,
+    SampledRecommender,
+    global_ids,
+    table_rows,
     xavier_table,
 )
 from anchorrec_graph.models.scoring import Scoring
@@ -32,7 +35,7 @@ class LightGCNConfig(EmbeddingModelConfig):
 
 
 @MODELS.register(LightGCNConfig)
-class LightGCN(PropagatingRecommender):
+class LightGCN(SampledRecommender):
     r"""F = backbone([P; E]) over the user-item graph, score <F_u, F_i>; any other backbone may be named.
 
     Loss: ranking loss + l2_weight / B (|P_u| + |E_p| + |E_n|), norms of the
@@ -48,10 +51,12 @@ class LightGCN(PropagatingRecommender):
         self.item = xavier_table(num_items, config.embedding_dim)
         self.backbone = build_backbone(config.backbone, config.embedding_dim)
 
-    def propagate(self) -> tuple[Tensor, Tensor]:
-        """Final users [U, d] and items [I, d]."""
-        x = self.backbone(torch.cat([self.user.weight, self.item.weight]), self.graph)
-        return x[: self.num_users], x[self.num_users :]
+    def propagate(self, graphs: Graphs | None = None) -> tuple[Tensor, Tensor]:
+        """Final users [U, d] and items [I, d] of the graphs; default the whole ones."""
+        graphs = self.whole() if graphs is None else graphs
+        tables = table_rows(self.user, graphs.user_ids), table_rows(self.item, graphs.item_ids)
+        x = self.backbone(torch.cat(tables), graphs.user_item)
+        return x[: graphs.num_users], x[graphs.num_users :]
 
     def views(self) -> dict[str, View]:
         return {"id": View(*self.propagate())}
@@ -68,12 +73,24 @@ class LightGCN(PropagatingRecommender):
         sent = self.backbone.sent(x, self.graph)[self.num_users :]
         return self.scoring.fold_in({"id": sent_to_strangers(sent, self.graph)}, self.views())
 
-    def propagated(self) -> Propagated:
-        return Propagated(*self.propagate(), {})
+    def whole(self) -> Graphs:
+        return Graphs(self.num_users, self.graph)
+
+    def walks(self) -> tuple[Walk, ...]:
+        self.scoring.check_sampled()
+        return user_item_walks(self.backbone.num_hops())
+
+    def propagated_over(self, graphs: Graphs) -> Propagated:
+        return Propagated(*self.propagate(graphs), {}, graphs.user_ids, graphs.item_ids)
 
     def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
-        ego = self.user(batch.users), self.item(batch.positive_items), self.item(batch.negative_items)
+        users, items = propagated.user_ids, propagated.item_ids
+        ego = (
+            self.user(global_ids(users, batch.users)),
+            self.item(global_ids(items, batch.positive_items)),
+            self.item(global_ids(items, batch.negative_items)),
+        )
         return {
-            "ranking": self.scoring.loss(propagated.user, propagated.item, batch),
+            "ranking": self.scoring.loss(propagated.user, propagated.item, batch, items),
             "l2": self.config.l2_weight * norm_penalty(*ego),
         }

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import train_graph
+from anchorrec_graph.losses.ranking import RANKING_LOSSES
 from anchorrec_graph.models.base import HISTORY, POPULARITY, EmbeddingModelConfig
 from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.exposure import level_of_new_items
@@ -38,18 +40,36 @@ class Scoring(nn.Module):
 
     def __init__(self, config: EmbeddingModelConfig, data: HeteroData) -> None:
         super().__init__()
-        self.ranking = config.loss
+        self.ranking, self.num_items = config.loss, int(data["item"].num_nodes)
         prior = None
         if config.popularity_weight:
-            edge_index, _, num_items = train_graph(data)
-            log_users = torch.bincount(edge_index[1], minlength=num_items).log1p()
+            edge_index, _, _ = train_graph(data)
+            log_users = torch.bincount(edge_index[1], minlength=self.num_items).log1p()
             prior = config.popularity_weight * (log_users - log_users.mean())
         self.register_buffer("prior", prior, persistent=False)
         self.history = History(config.history, data) if config.history.weight else None
 
-    def loss(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
-        """The ranking loss of final embeddings user [U, d] and item [I, d] on a batch."""
-        return self.ranking.loss(user, item, batch, self.prior)
+    def loss(self, user: Tensor, item: Tensor, batch: Batch, item_ids: Tensor | None = None) -> Tensor:
+        """The ranking loss of final embeddings user [U, d] and item [I, d] on a batch.
+
+        Args:
+            item_ids: [I] which items these are; None: all.
+        """
+        prior = self.prior if self.prior is None or item_ids is None else self.prior[item_ids]
+        return self.ranking.loss(user, item, batch, prior, self.num_items)
+
+    def check_sampled(self) -> None:
+        """Refuse a loss that reads all items.
+
+        Raises:
+            ConfigError: naming losses that do not.
+        """
+        if self.ranking.every_item:
+            others = [name for name in RANKING_LOSSES if not RANKING_LOSSES[name].every_item]
+            raise ConfigError(
+                f"model.loss '{self.ranking.name}' reads every item in every step, but train.mode 'sampled' "
+                f"only what a batch reaches; take {' or '.join(others)}, or train.mode 'full'"
+            )
 
     def embeddings(self, views: Mapping[str, View]) -> Embeddings:
         """The sum of the learned `views`, scaled as the loss scores; history and prior beside it."""

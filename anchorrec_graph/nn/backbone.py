@@ -32,6 +32,17 @@ class Backbone(nn.Module, ABC):
     def forward(self, x: Tensor, graph: Relation) -> Tensor:
         """x [n, d] -> [n, d]."""
 
+    def num_hops(self) -> int:
+        """How many steps away the nodes are that a node of the output is made of.
+
+        Raises:
+            ConfigError: the backbone does not say.
+        """
+        raise ConfigError(
+            f"backbone {type(self).__name__} does not say how far it reads (Backbone.num_hops), which "
+            "train.mode 'sampled' needs; take 'full'"
+        )
+
     def row_parts(self, x: Tensor, graph: Relation, row: int) -> Tensor:  # noqa: ARG002
         """What a row of the output is the sum of, if it is linear in what neighbours send: [1 + k, d].
 
@@ -81,6 +92,9 @@ class LightGCNBackbone(Backbone):
             x = graph(x)
             total = total + x
         return total / (self.num_layers + 1)
+
+    def num_hops(self) -> int:
+        return self.num_layers
 
     def row_parts(self, x: Tensor, graph: Relation, row: int) -> Tensor:
         r""":math:`x_r` and :math:`\hat{A}_{rj} \sum_{l<L} (\hat{A}^l X)_j`, each over L + 1.

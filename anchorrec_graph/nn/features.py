@@ -17,5 +17,6 @@ class FeatureTable(nn.Module):
         else:
             self.register_buffer("rows", rows, persistent=False)
 
-    def forward(self) -> Tensor:
-        return self.rows
+    def forward(self, ids: Tensor | None = None) -> Tensor:
+        """The rows that `ids` names, [n, D]; None: all."""
+        return self.rows if ids is None else self.rows[ids]

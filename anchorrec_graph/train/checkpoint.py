@@ -9,10 +9,10 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.files import save_tensors
+from anchorrec_graph.train.optimizer import AdamOfModel
 
 
 class Progress(NamedTuple):
@@ -27,7 +27,7 @@ class Progress(NamedTuple):
 def save_checkpoint(
     path: Path,
     model: nn.Module,
-    optimizer: Optimizer,
+    optimizer: AdamOfModel,
     generator: torch.Generator,
     progress: Progress,
     key: str,
@@ -37,15 +37,14 @@ def save_checkpoint(
     `key` says what the checkpoint belongs to (settings, data, seed).
     """
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
+    tensors |= {f"optimizer/{name}": value for name, value in optimizer.state().items()}
     tensors["random/epoch"] = generator.get_state()
     tensors["random/global"] = torch.get_rng_state()
     save_tensors(path, tensors, {"progress": json.dumps(progress), "key": key})
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, key: str
+    path: Path, model: nn.Module, optimizer: AdamOfModel, generator: torch.Generator, key: str
 ) -> Progress:
     """Put everything that `save_checkpoint` wrote back in place.
 
@@ -57,15 +56,11 @@ def load_checkpoint(
         raise RunError(f"{path}: belongs to other settings, data or seed; start a new run folder")
     try:
         model.load_state_dict(_below(tensors, "model/"))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below(tensors, "optimizer/").items():
-            index, _, part = name.partition("/")
-            state.setdefault(int(index), {})[part] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        optimizer.load(_below(tensors, "optimizer/"))
         generator.set_state(tensors["random/epoch"])
         torch.set_rng_state(tensors["random/global"])
         return Progress(*json.loads(metadata["progress"]))
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
         raise RunError(f"{path}: does not fit the model ({error}); start a new run folder") from error
 
 

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from anchorrec_graph.models.base import Propagated, PropagatingRecommender, Recommender
+from anchorrec_graph.graph.subgraph import SampledBatch
+from anchorrec_graph.models.base import (
+    Propagated,
+    PropagatingRecommender,
+    Recommender,
+    SampledRecommender,
+)
 from anchorrec_graph.typing import Batch
 
 Terms = dict[str, Tensor]
+T = TypeVar("T")
 
 
-def add_gradient(model: Recommender, batches: Sequence[Batch]) -> dict[str, float]:
+def loss_terms(model: Recommender, batch: Batch | SampledBatch) -> Terms:
+    """The model's loss on a batch, over the whole graphs or the batch's own."""
+    if isinstance(batch, Batch):
+        return model.loss_terms(batch)
+    sampled = cast(SampledRecommender, model)  # the trainer makes such batches for no other
+    return sampled.batch_terms(sampled.propagated_over(batch.graphs), batch.batch)
+
+
+def add_gradient(model: Recommender, batches: Sequence[Batch | SampledBatch]) -> dict[str, float]:
     r"""Adds to the parameters' gradients that of the mean loss of n batches, and returns each term's mean.
 
     .. math:: \frac1n \sum_b \nabla_\theta \ell_b(P(\theta), \theta)
@@ -22,15 +38,17 @@ def add_gradient(model: Recommender, batches: Sequence[Batch]) -> dict[str, floa
 
     With P the propagation of a `PropagatingRecommender` the right side is what is computed: the graphs are
     travelled once forward and once back for all batches, instead of once for each. Exact, up to rounding.
-    The memory of a step is that of P, its gradient and one batch. Other models propagate for each batch.
+    The memory of a step is that of P, its gradient and one batch. Other models, and batches with graphs of
+    their own, propagate for each batch.
     """
-    if len(batches) == 1 or not isinstance(model, PropagatingRecommender):
-        return _add(model.loss_terms, batches)
+    whole = [batch for batch in batches if isinstance(batch, Batch)]
+    if len(whole) < 2 or not isinstance(model, PropagatingRecommender):
+        return _add(lambda batch: loss_terms(model, batch), batches)
     propagated = model.propagated()
     reached = [propagated.user, propagated.item, *propagated.views.values()]
     leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in reached]
     detached = Propagated(leaves[0], leaves[1], dict(zip(propagated.views, leaves[2:], strict=True)))
-    values = _add(lambda batch: model.batch_terms(detached, batch), batches)
+    values = _add(lambda batch: model.batch_terms(detached, batch), whole)
     used = [
         (tensor, leaf.grad) for tensor, leaf in zip(reached, leaves, strict=True) if leaf.grad is not None
     ]
@@ -38,7 +56,7 @@ def add_gradient(model: Recommender, batches: Sequence[Batch]) -> dict[str, floa
     return values
 
 
-def _add(loss_terms: Callable[[Batch], Terms], batches: Sequence[Batch]) -> dict[str, float]:
+def _add(loss_terms: Callable[[T], Terms], batches: Sequence[T]) -> dict[str, float]:
     totals: dict[str, float] = {}
     for batch in batches:
         terms = loss_terms(batch)

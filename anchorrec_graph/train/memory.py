@@ -13,6 +13,7 @@ from anchorrec_graph.config import Config
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.models.base import Recommender, build_model
 from anchorrec_graph.nn.history import History
+from anchorrec_graph.train.gradient import loss_terms
 from anchorrec_graph.train.trainer import Trainer
 
 # Fitted to the peak resident memory (VmHWM) of one-epoch trainings, each in a fresh process with one thread,
@@ -72,7 +73,7 @@ def _saved(trainer: Trainer) -> int:
 
     trainer.model.start_epoch(trainer.generator)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        terms = trainer.model.loss_terms(next(trainer.batches()))
+        terms = loss_terms(trainer.model, next(trainer.batches()))
     del terms  # until here it holds what was saved, so that no address is used twice
     return sum(saved.values())
 

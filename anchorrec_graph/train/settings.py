@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -15,6 +15,13 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
+def _all_or_some(count: int) -> int:
+    if count < -1 or count == 0:
+        raise ValueError("a number of neighbours above 0, or -1 for all")
+    return count
+
+
+HopCount = Annotated[int, AfterValidator(_all_or_some)]
 SeedNumber = Annotated[int, Field(ge=0, lt=2**63)]  # what a torch generator takes
 
 
@@ -24,6 +31,8 @@ class TrainConfig(Settings):
     epochs: PositiveInt = 500
     batch_size: PositiveInt = 2048
     batches_per_step: PositiveInt = 1  # batches whose gradients one optimiser step averages (`gradient`)
+    mode: Literal["full", "sampled"] = "full"  # what a batch travels over: the graphs, or what it reaches
+    num_neighbors: Annotated[tuple[HopCount, ...], Field(min_length=1)] = (10, 5)  # sampled: by hop; -1: all
     learning_rate: PositiveFloat = 1e-3
     decay: Annotated[float, Field(gt=0, le=1)] = 0.96  # learning rate x decay ** (epoch / decay_epochs)
     decay_epochs: PositiveInt = 50

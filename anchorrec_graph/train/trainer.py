@@ -13,14 +13,17 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.link_sampler import LinkSampler
 from anchorrec_graph.data.sampler import NegativeSampler
-from anchorrec_graph.errors import TrainingError
+from anchorrec_graph.errors import ConfigError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.graph.bipartite import train_graph
-from anchorrec_graph.models.base import Recommender
+from anchorrec_graph.graph.subgraph import SampledBatch
+from anchorrec_graph.models.base import Recommender, SampledRecommender
 from anchorrec_graph.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from anchorrec_graph.train.gradient import add_gradient
 from anchorrec_graph.train.history import History
+from anchorrec_graph.train.optimizer import AdamOfModel
 from anchorrec_graph.train.progress import Display
 from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.settings import TrainConfig
@@ -42,7 +45,8 @@ class Trainer:
         self.model, self.config, self.evaluator = model, config, evaluator
         self.edge_index, num_users, num_items = train_graph(data)
         self.sampler = NegativeSampler(self.edge_index, num_users, num_items)
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        self.links = _link_sampler(model, config, self.sampler) if config.mode == "sampled" else None
+        self.optimizer = AdamOfModel(model, config.learning_rate, sparse=self.links is not None)
         self.generator = torch.Generator().manual_seed(seed)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None  # better weights that are not on disk yet
@@ -96,8 +100,7 @@ class Trainer:
         """Train one epoch, evaluate if it is due, and return the history record."""
         started, epoch = time.perf_counter(), self.progress.epoch + 1
         rate = self.config.learning_rate * self.config.decay ** ((epoch - 1) / self.config.decay_epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizer.set_learning_rate(rate)
         self.model.train()
         self.model.start_epoch(self.generator)
         terms: dict[str, float] = {}
@@ -117,14 +120,19 @@ class Trainer:
             "learning_rate": rate, "train_seconds": trained - started, "evaluate_seconds": ended - trained,
         }  # fmt: skip
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch | SampledBatch]:
         """The training pairs in random order, each with one sampled negative."""
         order = torch.randperm(self.edge_index.shape[1], generator=self.generator)
-        for rows in order.split(self.config.batch_size):
+        parts = order.split(self.config.batch_size)
+        if self.links is not None:
+            seed = int(torch.randint(2**62, (), generator=self.generator))
+            yield from self.links.batches(self.edge_index, parts, seed)
+            return
+        for rows in parts:
             users, positives = self.edge_index[:, rows]
             yield Batch(users, positives, self.sampler.sample(users, self.generator))
 
-    def step(self, batches: Sequence[Batch]) -> dict[str, float]:
+    def step(self, batches: Sequence[Batch | SampledBatch]) -> dict[str, float]:
         """One optimiser step on the mean of the batches' losses; returns the value of every loss term."""
         self.optimizer.zero_grad()
         values = add_gradient(self.model, batches)
@@ -160,6 +168,15 @@ class Trainer:
         save_checkpoint(
             folder.checkpoint, self.model, self.optimizer, self.generator, self.progress, folder.key
         )
+
+
+def _link_sampler(model: Recommender, config: TrainConfig, negatives: NegativeSampler) -> LinkSampler:
+    if not isinstance(model, SampledRecommender):
+        raise ConfigError(
+            f"train.mode 'sampled': {type(model).__name__} needs its whole graphs in every step; "
+            "take train.mode 'full', or a model that draws neighbours (anchorrec, lightgcn)"
+        )
+    return LinkSampler(model.whole(), model.walks(), config.num_neighbors, negatives)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from torch import nn
 from anchorrec_graph import files
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.train.checkpoint import Progress, load_checkpoint, read_tensors, save_checkpoint
+from anchorrec_graph.train.optimizer import AdamOfModel
 
 PROGRESS = Progress(epoch=7, best_epoch=5, best_value=0.25, seconds=1.5)
 
@@ -21,7 +22,7 @@ class Parts:
     def __init__(self, steps: int, width: int = 3) -> None:
         torch.manual_seed(steps)
         self.model = nn.Sequential(nn.Linear(4, width), nn.BatchNorm1d(width))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.1, fused=True)
+        self.optimizer = AdamOfModel(self.model, 0.1, sparse=False)
         self.generator = torch.Generator().manual_seed(steps)
         for _ in range(steps):
             self.step()

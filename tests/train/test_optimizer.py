@@ -1,0 +1,72 @@
+"""Adam on dense parameters, and by row on tables with sparse gradients."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from anchorrec_graph.train.optimizer import AdamOfModel
+
+
+class Table(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.head = nn.Embedding(6, 3), nn.Linear(3, 1)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        loss: Tensor = self.head(self.table(ids)).square().sum()
+        return loss
+
+
+def steps(model: Table, optimizer: AdamOfModel, batches: list[list[int]]) -> None:
+    for ids in batches:
+        optimizer.zero_grad()
+        model(torch.tensor(ids)).backward()
+        optimizer.step()
+
+
+def test_dense_is_adam() -> None:
+    ours, theirs = Table(), Table()
+    steps(ours, AdamOfModel(ours, 0.1, sparse=False), [[0, 1], [1, 5]])
+    adam = torch.optim.Adam(theirs.parameters(), lr=0.1, fused=True)
+    for ids in ([0, 1], [1, 5]):
+        adam.zero_grad()
+        theirs(torch.tensor(ids)).backward()
+        adam.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_by_row_a_table_moves_where_a_batch_reaches_it() -> None:
+    model = Table()
+    before = model.table.weight.detach().clone()
+    optimizer = AdamOfModel(model, 0.1, sparse=True)
+    steps(model, optimizer, [[0, 1]])
+    first = model.table.weight.detach().clone()
+    moved = (first != before).any(1)
+    assert moved.tolist() == [True, True, False, False, False, False]
+    steps(model, optimizer, [[2]])
+    assert torch.equal(model.table.weight[:2], first[:2])  # dense Adam would move them on by their momentum
+
+
+def test_where_every_row_is_reached_by_row_is_dense() -> None:
+    dense, by_row = Table(), Table()
+    everything = [[0, 1, 2, 3, 4, 5]] * 3
+    steps(dense, AdamOfModel(dense, 0.1, sparse=False), everything)
+    steps(by_row, AdamOfModel(by_row, 0.1, sparse=True), everything)
+    torch.testing.assert_close(by_row.table.weight, dense.table.weight)
+    torch.testing.assert_close(by_row.head.weight, dense.head.weight)
+
+
+def test_it_goes_on_from_its_state_with_the_same_bits() -> None:
+    one, two = Table(), Table()
+    first = AdamOfModel(one, 0.1, sparse=True)
+    steps(one, first, [[0, 1], [3, 3]])
+    second = AdamOfModel(two, 0.1, sparse=True)
+    two.load_state_dict(one.state_dict())
+    second.load({name: value.clone() for name, value in first.state().items()})
+    for model, optimizer in ((one, first), (two, second)):
+        steps(model, optimizer, [[1, 4], [0]])
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        assert torch.equal(a, b)

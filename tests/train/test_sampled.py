@@ -1,0 +1,176 @@
+"""`train.mode: sampled`: batches that travel over what they reach."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import tiny_config
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.config import Config
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.graph.subgraph import SampledBatch
+from anchorrec_graph.models.base import MODELS, Recommender, SampledRecommender, build_model
+from anchorrec_graph.train.fit import fit
+from anchorrec_graph.train.gradient import add_gradient
+from anchorrec_graph.train.history import read_history
+from anchorrec_graph.train.trainer import Trainer
+from anchorrec_graph.typing import Batch
+
+SOFTMAX = {"name": "softmax", "temperature": 0.2, "num_negatives": 8}
+PLAIN: dict[str, Any] = {"embedding_dim": 8, "loss": SOFTMAX}
+MODELS_HERE: list[dict[str, Any]] = [
+    {"name": "lightgcn", **PLAIN},
+    {
+        "name": "lightgcn",
+        **PLAIN,
+        "backbone": {"name": "lightgcn", "num_layers": 3},
+        "popularity_weight": 1.0,
+    },
+    {"name": "lightgcn", **PLAIN, "backbone": {"name": "lightgcn", "num_layers": 0}},
+    {"name": "anchorrec", **PLAIN},
+    {"name": "anchorrec", **PLAIN, "num_knn_layers": 2, "backbone": {"name": "lightgcn", "num_layers": 1}},
+    {"name": "anchorrec", **PLAIN, "num_knn_layers": 0, "score_views": ["text"], "loss": {"name": "bpr"}},
+    {"name": "anchorrec", **PLAIN, "align": {"source": "feature"}, "recover_weight": 0.5, "fused": "text"},
+    {"name": "anchorrec", **PLAIN, "trainable_features": True, "margin_weight": 0.1, "l2_weight": 0.1},
+]
+
+
+def training(config: Config, data: HeteroData) -> Trainer:
+    torch.manual_seed(0)
+    model = build_model(config.model, data)
+    return Trainer(model, data, config.train, Evaluator(config.evaluate, data), 0)
+
+
+def sampled_config(tmp_path: Path, model: dict[str, Any], *overrides: str) -> Config:
+    return tiny_config(tmp_path, f"model={model}", "train.mode=sampled", "train.batch_size=16", *overrides)
+
+
+def in_whole(sampled: SampledBatch) -> Batch:
+    """The same batch in row numbers of the whole tables."""
+    users, items = sampled.graphs.user_ids, sampled.graphs.item_ids
+    assert users is not None
+    assert items is not None
+    batch = sampled.batch
+    return Batch(users[batch.users], items[batch.positive_items], items[batch.negative_items])
+
+
+def gradients(model: Recommender, batches: list[Any]) -> dict[str, Tensor]:
+    model.zero_grad()
+    add_gradient(model, batches)
+    return {
+        name: p.grad.to_dense() if p.grad.is_sparse else p.grad.clone()
+        for name, p in model.named_parameters()
+        if p.grad is not None
+    }
+
+
+def test_every_model_that_samples_is_tested_here() -> None:
+    sampling = {name for name in MODELS if issubclass(MODELS[name], SampledRecommender)}
+    assert sampling == {settings["name"] for settings in MODELS_HERE}
+
+
+@pytest.mark.parametrize("model", MODELS_HERE)
+def test_with_all_neighbours_it_is_the_loss_of_the_whole_graphs(
+    tmp_path: Path, model: dict[str, Any]
+) -> None:
+    config = sampled_config(tmp_path, model, "train.num_neighbors=[-1]")
+    data = config.dataset.load()
+    trainer = training(config, data)
+    for part in itertools.islice(trainer.batches(), 2):
+        assert isinstance(part, SampledBatch)
+        values = add_gradient(trainer.model, [part])
+        expected = add_gradient(trainer.model, [in_whole(part)])
+        assert values == pytest.approx(expected, rel=1e-5)
+        ours, theirs = gradients(trainer.model, [part]), gradients(trainer.model, [in_whole(part)])
+        assert ours.keys() == theirs.keys()
+        for name, gradient in theirs.items():
+            torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_batch_reaches_part_of_the_shop_only(tmp_path: Path) -> None:
+    config = sampled_config(
+        tmp_path, MODELS_HERE[3], "train.num_neighbors=[2, 1]", "train.batch_size=4",
+        "dataset.num_users=200", "dataset.num_items=150",
+    )  # fmt: skip
+    part = next(training(config, config.dataset.load()).batches())
+    assert isinstance(part, SampledBatch)
+    relations = [part.graphs.user_item, part.graphs.user_from_item, *part.graphs.item_graphs.values()]
+    for relation in relations:
+        assert relation is not None
+        rowptr, _, _ = relation.csr()
+        assert int(rowptr.diff().max()) <= 2
+    assert part.graphs.num_users < 100
+    assert part.graphs.item_ids is not None
+    assert len(part.graphs.item_ids) < 120
+
+
+def test_the_mean_over_draws_is_the_whole_product(tmp_path: Path) -> None:
+    """One hop of the id view, whose weights are scaled by what was not drawn."""
+    layers = {"backbone": {"name": "lightgcn", "num_layers": 1}}
+    config = sampled_config(tmp_path, {"name": "lightgcn", **PLAIN, **layers}, "train.num_neighbors=[2]")
+    data = config.dataset.load()
+    trainer = training(config, data)
+    model = trainer.model
+    assert isinstance(model, SampledRecommender)
+    whole = model.propagated().user.detach()
+    total, count = torch.zeros_like(whole), torch.zeros(len(whole), 1)
+    for _ in range(150):
+        for part in trainer.batches():
+            assert isinstance(part, SampledBatch)
+            assert part.graphs.user_ids is not None
+            rows = part.batch.users.unique()
+            ids = part.graphs.user_ids[rows]
+            total[ids] += model.propagated_over(part.graphs).user.detach()[rows]
+            count[ids] += 1
+    seen = count.squeeze(1) > 300
+    assert seen.any()
+    error = (total / count - whole)[seen].norm() / whole[seen].norm()
+    assert error < 0.05
+
+
+@pytest.mark.parametrize("model", [MODELS_HERE[0], MODELS_HERE[3]])
+def test_the_loss_falls_and_a_run_repeats_itself(tmp_path: Path, model: dict[str, Any]) -> None:
+    config = sampled_config(tmp_path, model, "train.num_neighbors=[3, 2]", "train.epochs=6")
+    data = config.dataset.load()
+    losses = []
+    for name in ("one", "two"):
+        folder = fit(config, data, tmp_path / name).folder
+        losses.append([record["loss"] for record in read_history(folder / "seed-0/history.jsonl")])
+    assert losses[0] == losses[1]
+    assert losses[0][-1] < losses[0][0]
+
+
+def test_batches_of_a_step_travel_each_on_their_own(tmp_path: Path) -> None:
+    config = sampled_config(tmp_path, MODELS_HERE[3])
+    trainer = training(config, config.dataset.load())
+    one, two = itertools.islice(trainer.batches(), 2)
+    both, first, second = (gradients(trainer.model, part) for part in ([one, two], [one], [two]))
+    for name, gradient in both.items():
+        torch.testing.assert_close(gradient, (first[name] + second[name]) / 2, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"name": "anchorrec", "embedding_dim": 8}, "full_softmax.*bpr or softmax"),
+        ({"name": "anchorrec", **PLAIN, "smooth_weight": 0.1}, "smooth_weight"),
+        ({"name": "vbpr", "embedding_dim": 8}, "VBPR needs its whole graphs"),
+    ],
+)
+def test_what_needs_the_whole_graphs_is_refused(tmp_path: Path, model: dict[str, Any], message: str) -> None:
+    config = sampled_config(tmp_path, model)
+    with pytest.raises(ConfigError, match=message):
+        fit(config, config.dataset.load(), tmp_path / "run")
+
+
+@pytest.mark.parametrize("numbers", ["[]", "[0]", "[-2, 3]"])
+def test_numbers_of_neighbours_are_checked(tmp_path: Path, numbers: str) -> None:
+    with pytest.raises(ConfigError, match=r"train\.num_neighbors"):
+        sampled_config(tmp_path, MODELS_HERE[0], f"train.num_neighbors={numbers}")
