@@ -13,7 +13,7 @@ from anchorrec_graph.typing import Batch
 Terms = dict[str, Tensor]
 
 
-def add_gradient(model: Recommender, batches: Sequence[Batch]) -> dict[str, float]:
+def add_gradient(model: Recommender, batches: Sequence[Batch], count: int | None = None) -> dict[str, float]:
     r"""Adds to the parameters' gradients that of the mean loss of n batches, and returns each term's mean.
 
     .. math:: \frac1n \sum_b \nabla_\theta \ell_b(P(\theta), \theta)
@@ -23,14 +23,19 @@ def add_gradient(model: Recommender, batches: Sequence[Batch]) -> dict[str, floa
     With P the propagation of a `PropagatingRecommender` the right side is what is computed: the graphs are
     travelled once forward and once back for all batches, instead of once for each. Exact, up to rounding.
     The memory of a step is that of P, its gradient and one batch. Other models propagate for each batch.
+
+    Args:
+        batches: those of this process (`train.ranks`); there may be none.
+        count: n, the batches of the step in all processes; default those given.
     """
-    if len(batches) == 1 or not isinstance(model, PropagatingRecommender):
-        return _add(model.loss_terms, batches)
+    count = len(batches) if count is None else count
+    if len(batches) <= 1 or not isinstance(model, PropagatingRecommender):
+        return _add(model.loss_terms, batches, count)
     propagated = model.propagated()
     reached = [propagated.user, propagated.item, *propagated.views.values()]
     leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in reached]
     detached = Propagated(leaves[0], leaves[1], dict(zip(propagated.views, leaves[2:], strict=True)))
-    values = _add(lambda batch: model.batch_terms(detached, batch), batches)
+    values = _add(lambda batch: model.batch_terms(detached, batch), batches, count)
     used = [
         (tensor, leaf.grad) for tensor, leaf in zip(reached, leaves, strict=True) if leaf.grad is not None
     ]
@@ -38,11 +43,11 @@ def add_gradient(model: Recommender, batches: Sequence[Batch]) -> dict[str, floa
     return values
 
 
-def _add(loss_terms: Callable[[Batch], Terms], batches: Sequence[Batch]) -> dict[str, float]:
+def _add(loss_terms: Callable[[Batch], Terms], batches: Sequence[Batch], count: int) -> dict[str, float]:
     totals: dict[str, float] = {}
     for batch in batches:
         terms = loss_terms(batch)
         for name, term in terms.items():
-            totals[name] = totals.get(name, 0.0) + float(term.detach()) / len(batches)
-        (torch.stack([term.double() for term in terms.values()]).sum() / len(batches)).backward()
+            totals[name] = totals.get(name, 0.0) + float(term.detach()) / count
+        (torch.stack([term.double() for term in terms.values()]).sum() / count).backward()
     return totals

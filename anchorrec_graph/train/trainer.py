@@ -22,6 +22,7 @@ from anchorrec_graph.train.checkpoint import Progress, load_checkpoint, save_che
 from anchorrec_graph.train.gradient import add_gradient
 from anchorrec_graph.train.history import History
 from anchorrec_graph.train.progress import Display
+from anchorrec_graph.train.ranks import ALONE, Ranks, weights_digest
 from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.settings import TrainConfig
 from anchorrec_graph.typing import Batch
@@ -34,12 +35,20 @@ class Trainer:
     one generator. Its state and PyTorch's own are part of the checkpoint: a run that was killed and
     resumed ends with the same bits as one that was not, on the same machine and
     number of threads.
+
+    Of several processes (`ranks`) each does the same epochs and steps; only the first writes and shows.
     """
 
     def __init__(
-        self, model: Recommender, data: HeteroData, config: TrainConfig, evaluator: Evaluator, seed: int
+        self,
+        model: Recommender,
+        data: HeteroData,
+        config: TrainConfig,
+        evaluator: Evaluator,
+        seed: int,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.model, self.config, self.evaluator = model, config, evaluator
+        self.model, self.config, self.evaluator, self.seed, self.ranks = model, config, evaluator, seed, ranks
         self.edge_index, num_users, num_items = train_graph(data)
         self.sampler = NegativeSampler(self.edge_index, num_users, num_items)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
@@ -59,9 +68,10 @@ class Trainer:
             )
             if self.progress.best_epoch:
                 folder.load_best()  # if it is lost, say so now and not after the training
-        display.start(folder.title, self.progress.epoch, self.config.epochs)
+        display.start(folder.title + self.ranks.label, self.progress.epoch, self.config.epochs)
         try:
             self._train(folder, display)
+            self.ranks.wait()  # until the best weights can be read
         except BaseException:
             display.stop(f"stopped after epoch {self.progress.epoch} of {self.config.epochs}")
             raise
@@ -72,6 +82,10 @@ class Trainer:
         return self.progress
 
     def _train(self, folder: SeedFolder, display: Display) -> None:
+        if not self.ranks.is_first:
+            for _ in self.epochs():
+                pass
+            return
         history = History(folder.history, self.progress.epoch, self.config.tensorboard)
         folder.drop_epochs(after=self.progress.epoch)
         with history:
@@ -99,6 +113,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
+        self.ranks.draw_apart(self.seed, epoch)
         self.model.start_epoch(self.generator)
         terms: dict[str, float] = {}
         steps, stream = 0, self.batches()
@@ -107,6 +122,7 @@ class Trainer:
                 terms[name] = terms.get(name, 0.0) + value
             steps += 1
         terms = {name: total / steps for name, total in terms.items()}
+        self.ranks.check_equal("the weights", lambda: weights_digest(self.model))
         trained = time.perf_counter()
         due = epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs
         validation = self._validate(epoch) if due else {}
@@ -127,7 +143,8 @@ class Trainer:
     def step(self, batches: Sequence[Batch]) -> dict[str, float]:
         """One optimiser step on the mean of the batches' losses; returns the value of every loss term."""
         self.optimizer.zero_grad()
-        values = add_gradient(self.model, batches)
+        values = add_gradient(self.model, self.ranks.part(batches), len(batches))
+        values = self.ranks.add_gradients(self.model, values)
         for name, value in values.items():
             if value - value != 0:  # neither finite nor worth a step
                 raise TrainingError(
@@ -145,7 +162,8 @@ class Trainer:
         value = metrics[self.config.metric]
         if value > self.progress.best_value:
             self.progress = self.progress._replace(best_epoch=epoch, best_value=value)
-            self.best = copy.deepcopy(self.model.state_dict())
+            if self.ranks.is_first:
+                self.best = copy.deepcopy(self.model.state_dict())
         return metrics
 
     def _out_of_patience(self) -> bool:
