@@ -19,7 +19,7 @@ from processes import server
 from torch.distributed import TCPStore
 
 from anchorrec_graph.cli.app import main
-from anchorrec_graph.train.ranks import Ranks, joined
+from anchorrec_graph.train.ranks import joined
 
 PATIENCE = 120  # seconds until a group counts as hung
 
@@ -33,7 +33,7 @@ class Ended(NamedTuple):
 
 
 class Group:
-    """`size` processes that call `work(*arguments)` at the same time; one calls it without torchrun's variables."""
+    """`size` processes that call `work(*arguments)` together; a single one has no variables of torchrun."""
 
     def __init__(self, folder: Path, size: int, work: Callable[..., None], *arguments: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,9 +65,7 @@ class Group:
                 process.kill()
                 process.join()
         texts = [[file.read_text("utf-8") for file in files] for files in self.files]
-        return [
-            Ended(process.exitcode, *text) for process, text in zip(self.processes, texts, strict=True)
-        ]
+        return [Ended(process.exitcode, *text) for process, text in zip(self.processes, texts, strict=True)]
 
 
 def _begin(
@@ -112,6 +110,3 @@ def all_well(ended: list[Ended]) -> None:
 def by_command(folder: Path, size: int, *arguments: object) -> list[Ended]:
     """`anchorrec ...` in `size` processes, to its end."""
     return Group(folder, size, command, *map(str, arguments)).join()
-
-
-__all__ = ["Ended", "Group", "Ranks", "all_well", "by_command", "command", "together", "with_ranks"]

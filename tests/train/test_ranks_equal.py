@@ -34,7 +34,7 @@ SIZES = (2, 4)
 
 def config_of(folder: Path, model: str, *overrides: str) -> Config:
     model = "lightgcn" if model == "parts" else model
-    settings = f"model={{name: {model}, embedding_dim: 8}}", "train.batch_size=40", "train.epochs=3"
+    settings = f"model={{name: {model}, embedding_dim: 8}}", "train.batch_size=40", "train.epochs=2"
     return tiny_config(folder, *settings, *overrides)
 
 
@@ -62,7 +62,7 @@ def found(folder: Path, model: str, n: int, size: int, rank: int) -> dict[str, A
 @pytest.mark.parametrize("model", MODELS)
 def test_the_losses_of_one_process(trained: Path, model: str, n: int, size: int) -> None:
     one, many = (found(trained, model, n, of, 0) for of in (1, size))
-    assert len(many["steps"]) == len(one["steps"]) == 3 * -(-9 // n)  # 9 batches, so the last step is shorter
+    assert len(many["steps"]) == len(one["steps"]) == 2 * -(-9 // n)  # 9 batches, so the last step is shorter
     for several, alone in zip(many["steps"], one["steps"], strict=True):
         assert several == pytest.approx(alone, rel=1e-5, abs=1e-7)
     for several, alone in zip(many["epochs"], one["epochs"], strict=True):
@@ -81,14 +81,14 @@ def test_the_losses_of_one_process(trained: Path, model: str, n: int, size: int)
 def test_all_processes_hold_the_same_bits(trained: Path, model: str, n: int, size: int) -> None:
     first, *others = (found(trained, model, n, size, rank) for rank in range(size))
     assert all(other == first for other in others)
-    assert len(set(first["digests"])) == 3  # and they are trained
+    assert len(set(first["digests"])) == 2  # and they are trained
 
 
 def test_the_parts_are_what_they_are_for(trained: Path) -> None:
     """Some steps have the rare term and some do not; one parameter of four has no gradient."""
     for n in PER_STEP:
         alone = found(trained, "parts", n, 1, 0)
-        assert 0 < sum("rare" in terms for terms in alone["steps"])
+        assert any("rare" in terms for terms in alone["steps"])
         assert alone["adam"] == 3
 
 
@@ -129,7 +129,8 @@ def test_a_loss_that_is_no_number_stops_all(tmp_path: Path) -> None:
 def test_weights_that_differ_are_refused(tmp_path: Path) -> None:
     config = config_of(tmp_path, "lightgcn", "train.batches_per_step=2")
     ended = together(tmp_path, 2, own_weights, config)
-    assert sum("the weights differ between the 2 processes; train with one" in rank.err for rank in ended) == 1
+    message = "the weights differ between the 2 processes; train with one"
+    assert sum(message in rank.err for rank in ended) == 1
     assert all(rank.code for rank in ended)
 
 
