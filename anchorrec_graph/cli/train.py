@@ -17,10 +17,11 @@ from anchorrec_graph.cli.options import (
     print_json,
     print_table,
 )
-from anchorrec_graph.config import load_config
+from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.train.fit import FitResult, fit, summary
 from anchorrec_graph.train.progress import display_for
+from anchorrec_graph.train.ranks import joined
 from anchorrec_graph.train.run import RunFolder
 
 
@@ -42,22 +43,28 @@ def train(
     """Train a model, or go on with a run.
 
     Every seed of the configuration is trained; the epoch is chosen on validation, and tested once.
+    Several processes share the batches of each step: torchrun --nproc-per-node N -m anchorrec_graph train ...
     """
-    if resume is None:
-        if config is None:
-            raise ConfigError("name --config FILE to start a run, or --resume RUN to continue one")
-        settings = load_config(config, override or ())
-    else:
-        if config or override or run_dir:
+    with interruptible(), joined() as ranks:
+        if resume is not None and (config or override or run_dir):
             raise ConfigError("--resume goes on with the run's own settings; leave out -c, -o and --run-dir")
-        settings = RunFolder.open(resume).config
-    with interruptible():
+        settings = _settings(config, override, resume)
         data = settings.dataset.load()
-        result = fit(settings, data, resume or run_dir, resume is not None, display_for(quiet))
+        result = fit(settings, data, resume or run_dir, resume is not None, display_for(quiet), ranks)
+    if not ranks.is_first:
+        return
     if as_json:
         print_json({"run": str(result.folder), **summary(result), "per_seed": result.seeds})
     else:
         print_result(result, f"{settings.model.name} on {settings.dataset.name}")
+
+
+def _settings(config: Path | None, override: list[str] | None, resume: Path | None) -> Config:
+    if resume is not None:
+        return RunFolder.open(resume).config
+    if config is None:
+        raise ConfigError("name --config FILE to start a run, or --resume RUN to continue one")
+    return load_config(config, override or ())
 
 
 def print_result(result: FitResult, title: str) -> None:

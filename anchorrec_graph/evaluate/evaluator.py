@@ -16,6 +16,7 @@ from anchorrec_graph.evaluate.metrics import list_values, parse_metric, populari
 from anchorrec_graph.evaluate.ranking import top_k
 from anchorrec_graph.evaluate.user_items import PAIRS, positives
 from anchorrec_graph.settings import Settings
+from anchorrec_graph.train.ranks import ALONE, Ranks
 from anchorrec_graph.typing import Scorer
 
 Split = Literal["validation", "test"]
@@ -69,10 +70,11 @@ class Evaluator:
     Args:
         config: metrics, mask and block size.
         data: the container of `DatasetConfig.load`.
+        ranks: the processes that call `evaluate` together; each ranks items for a part of the users.
     """
 
-    def __init__(self, config: EvaluateConfig, data: HeteroData) -> None:
-        self.config = config
+    def __init__(self, config: EvaluateConfig, data: HeteroData, ranks: Ranks = ALONE) -> None:
+        self.config, self.ranks = config, ranks
         self.num_users, self.num_items = int(data["user"].num_nodes), int(data["item"].num_nodes)
         self.max_k = max(parse_metric(name).k for name in config.metrics)
         splits: tuple[Split, Split] = ("validation", "test")
@@ -106,8 +108,13 @@ class Evaluator:
             TrainingError: the score of a candidate is NaN.
         """
         users = self.users(split)
-        best = top_k(scorer, users, self.max_k, self._masked[split], self.config.block_size)
-        return self._result(users, best.items.cpu(), split)
+        items = torch.zeros(len(users), self.max_k, dtype=torch.long)
+        mine = self.ranks.rows(len(users), self.config.block_size)
+        if mine.start < mine.stop:
+            best = top_k(scorer, users[mine], self.max_k, self._masked[split], self.config.block_size)
+            items[mine] = best.items.cpu()
+        self.ranks.add([items])
+        return self._result(users, items, split)
 
     def evaluate_top_k(self, users: Tensor, items: Tensor, split: Split) -> RankingResult:
         """Evaluate ready-made lists, for example of another program. Masked items in them are no hits.

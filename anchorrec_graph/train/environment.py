@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from anchorrec_graph.train.ranks import num_processes
+
 PACKAGES = ("anchorrec_graph", "torch", "torch-geometric", "numpy", "scipy", "networkx", "polars", "pydantic")
 OPTIONAL = ("torch-scatter", "pyg-lib", "faiss-cpu", "matplotlib", "tensorboard")
 
@@ -29,6 +31,7 @@ def environment() -> dict[str, Any]:
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "commit": commit(),
+        "processes": num_processes(),  # that train together
         "python": platform.python_version(),
         "packages": {name: version(name) for name in (*PACKAGES, *OPTIONAL)},
         "machine": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from anchorrec_graph.files import save_json
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.models.base import Recommender, build_model
 from anchorrec_graph.train.progress import Display, Silent
+from anchorrec_graph.train.ranks import ALONE, LostRank, Ranks
 from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.trainer import Trainer
@@ -49,6 +51,7 @@ def fit(
     folder: str | Path | None = None,
     resume: bool = False,
     display: Display | None = None,
+    ranks: Ranks = ALONE,
 ) -> FitResult:
     """Train `config.model` once for each of `config.train.seeds`, and evaluate each on test once.
 
@@ -60,29 +63,39 @@ def fit(
         data: what `config.dataset.load()` returned.
         folder: where the run is kept; default `runs/<model>-<dataset>-<time>`.
         resume: continue the run in `folder`.
+        ranks: the processes that call this together (`train.ranks.joined`). All get the result; only the
+            first writes and shows.
 
     Raises:
         RunError: the folder holds a run and `resume` is not set, or one of other settings or data;
             or another process is training in it.
         DataError: the data has no validation or no test pairs.
-        TrainingError: a loss term is not finite.
+        TrainingError: a loss term is not finite, or another process was lost.
+        ConfigError: fewer batches in a step than processes.
     """
-    evaluator = Evaluator(config.evaluate, data)
+    ranks.check_batches(config.train.batches_per_step)
+    ranks.check_equal("settings or data", lambda: f"{config.hash}|{data.manifest['hash']}")
+    evaluator = Evaluator(config.evaluate, data, ranks)
     for split in ("validation", "test"):
         evaluator.users(split)  # if there are none, say so now and not after the first epoch
-    run = _run_folder(config, data, Path(folder) if folder is not None else None, resume)
-    with run.locked():
+    path = Path(folder) if folder is not None else None
+    path = Path(ranks.first(lambda: str(_run_folder(config, data, path, resume).path)))
+    run = RunFolder(path, config, str(data.manifest["hash"]))
+    with run.locked() if ranks.is_first else nullcontext():
         try:
             results = {
-                seed: run.seed(seed).load_result()
-                or _fit_seed(config, data, evaluator, run.seed(seed), seed, display)
+                seed: ranks.first(run.seed(seed).load_result)
+                or _fit_seed(config, data, evaluator, run.seed(seed), seed, display, ranks)
                 for seed in config.train.seeds
             }
         except KeyboardInterrupt as stop:
             stop.add_note(f"continue with: anchorrec train --resume {run.path}")
             raise
+        except LostRank as lost:
+            raise LostRank(f"{lost}; continue with --resume {run.path}") from lost
         result = _summary(run.path, results)
-        save_json(run.path / "summary.json", summary(result))
+        if ranks.is_first:
+            save_json(run.path / "summary.json", summary(result))
     return result
 
 
@@ -115,13 +128,14 @@ def _fit_seed(
     folder: SeedFolder,
     seed: int,
     display: Display | None,
+    ranks: Ranks,
 ) -> dict[str, Any]:
     torch.manual_seed(seed)
-    model = build_model(config.model, data)
+    model = ranks.in_turn(lambda: build_model(config.model, data))  # item graphs are made once
     result: dict[str, Any] = {"seed": seed, "parameters": _num_parameters(model)}
     if result["parameters"]:
-        trainer = Trainer(model, data, config.train, evaluator, seed)
-        progress = trainer.run(folder, display or Silent())
+        trainer = Trainer(model, data, config.train, evaluator, seed, ranks)
+        progress = trainer.run(folder, display if display and ranks.is_first else Silent())
         load_best(model, folder)
         result |= {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds": progress.seconds}
     model.eval()
@@ -130,7 +144,9 @@ def _fit_seed(
     validation = evaluator.evaluate(embeddings, "validation")
     test = evaluator.evaluate(embeddings, "test")
     result |= {"validation": validation.metrics, "test": test.metrics, **_recalls(model)}
-    folder.save_result(result, test.per_user)
+    if ranks.is_first:
+        folder.save_result(result, test.per_user)
+    ranks.wait()
     return result
 
 

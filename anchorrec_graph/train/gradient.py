@@ -29,7 +29,9 @@ def loss_terms(model: Recommender, batch: Batch | SampledBatch) -> Terms:
     return sampled.batch_terms(sampled.propagated_over(batch.graphs), batch.batch)
 
 
-def add_gradient(model: Recommender, batches: Sequence[Batch | SampledBatch]) -> dict[str, float]:
+def add_gradient(
+    model: Recommender, batches: Sequence[Batch | SampledBatch], count: int | None = None
+) -> dict[str, float]:
     r"""Adds to the parameters' gradients that of the mean loss of n batches, and returns each term's mean.
 
     .. math:: \frac1n \sum_b \nabla_\theta \ell_b(P(\theta), \theta)
@@ -40,15 +42,20 @@ def add_gradient(model: Recommender, batches: Sequence[Batch | SampledBatch]) ->
     travelled once forward and once back for all batches, instead of once for each. Exact, up to rounding.
     The memory of a step is that of P, its gradient and one batch. Other models, and batches with graphs of
     their own, propagate for each batch.
+
+    Args:
+        batches: those of this process (`train.ranks`); there may be none.
+        count: n, the batches of the step in all processes; default those given.
     """
+    count = len(batches) if count is None else count
     whole = [batch for batch in batches if isinstance(batch, Batch)]
     if len(whole) < 2 or not isinstance(model, PropagatingRecommender):
-        return _add(lambda batch: loss_terms(model, batch), batches)
+        return _add(lambda batch: loss_terms(model, batch), batches, count)
     propagated = model.propagated()
     reached = [propagated.user, propagated.item, *propagated.views.values()]
     leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in reached]
     detached = Propagated(leaves[0], leaves[1], dict(zip(propagated.views, leaves[2:], strict=True)))
-    values = _add(lambda batch: model.batch_terms(detached, batch), whole)
+    values = _add(lambda batch: model.batch_terms(detached, batch), whole, count)
     used = [
         (tensor, leaf.grad) for tensor, leaf in zip(reached, leaves, strict=True) if leaf.grad is not None
     ]
@@ -56,11 +63,11 @@ def add_gradient(model: Recommender, batches: Sequence[Batch | SampledBatch]) ->
     return values
 
 
-def _add(loss_terms: Callable[[T], Terms], batches: Sequence[T]) -> dict[str, float]:
+def _add(loss_terms: Callable[[T], Terms], batches: Sequence[T], count: int) -> dict[str, float]:
     totals: dict[str, float] = {}
     for batch in batches:
         terms = loss_terms(batch)
         for name, term in terms.items():
-            totals[name] = totals.get(name, 0.0) + float(term.detach()) / len(batches)
-        (torch.stack([term.double() for term in terms.values()]).sum() / len(batches)).backward()
+            totals[name] = totals.get(name, 0.0) + float(term.detach()) / count
+        (torch.stack([term.double() for term in terms.values()]).sum() / count).backward()
     return totals

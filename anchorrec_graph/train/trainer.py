@@ -25,6 +25,7 @@ from anchorrec_graph.train.gradient import add_gradient
 from anchorrec_graph.train.history import History
 from anchorrec_graph.train.optimizer import AdamOfModel
 from anchorrec_graph.train.progress import Display
+from anchorrec_graph.train.ranks import ALONE, Ranks, weights_digest
 from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.settings import TrainConfig
 from anchorrec_graph.typing import Batch
@@ -37,12 +38,20 @@ class Trainer:
     one generator. Its state and PyTorch's own are part of the checkpoint: a run that was killed and
     resumed ends with the same bits as one that was not, on the same machine and
     number of threads.
+
+    Of several processes (`ranks`) each does the same epochs and steps; only the first writes and shows.
     """
 
     def __init__(
-        self, model: Recommender, data: HeteroData, config: TrainConfig, evaluator: Evaluator, seed: int
+        self,
+        model: Recommender,
+        data: HeteroData,
+        config: TrainConfig,
+        evaluator: Evaluator,
+        seed: int,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.model, self.config, self.evaluator = model, config, evaluator
+        self.model, self.config, self.evaluator, self.seed, self.ranks = model, config, evaluator, seed, ranks
         self.edge_index, num_users, num_items = train_graph(data)
         self.sampler = NegativeSampler(self.edge_index, num_users, num_items)
         self.links = _link_sampler(model, config, self.sampler) if config.mode == "sampled" else None
@@ -63,9 +72,10 @@ class Trainer:
             )
             if self.progress.best_epoch:
                 folder.load_best()  # if it is lost, say so now and not after the training
-        display.start(folder.title, self.progress.epoch, self.config.epochs)
+        display.start(folder.title + self.ranks.label, self.progress.epoch, self.config.epochs)
         try:
             self._train(folder, display)
+            self.ranks.wait()  # until the best weights can be read
         except BaseException:
             display.stop(f"stopped after epoch {self.progress.epoch} of {self.config.epochs}")
             raise
@@ -76,6 +86,10 @@ class Trainer:
         return self.progress
 
     def _train(self, folder: SeedFolder, display: Display) -> None:
+        if not self.ranks.is_first:
+            for _ in self.epochs():
+                pass
+            return
         history = History(folder.history, self.progress.epoch, self.config.tensorboard)
         folder.drop_epochs(after=self.progress.epoch)
         with history:
@@ -102,14 +116,16 @@ class Trainer:
         rate = self.config.learning_rate * self.config.decay ** ((epoch - 1) / self.config.decay_epochs)
         self.optimizer.set_learning_rate(rate)
         self.model.train()
+        self.ranks.draw_apart(self.seed, epoch)
         self.model.start_epoch(self.generator)
         terms: dict[str, float] = {}
-        steps, stream = 0, self.batches()
-        while batches := tuple(islice(stream, self.config.batches_per_step)):
-            for name, value in self.step(batches).items():
+        steps = 0
+        for batches, count in self.steps():
+            for name, value in self.step(batches, count).items():
                 terms[name] = terms.get(name, 0.0) + value
             steps += 1
         terms = {name: total / steps for name, total in terms.items()}
+        self.ranks.check_equal("the weights", lambda: weights_digest(self.model))
         trained = time.perf_counter()
         due = epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs
         validation = self._validate(epoch) if due else {}
@@ -121,21 +137,39 @@ class Trainer:
         }  # fmt: skip
 
     def batches(self) -> Iterator[Batch | SampledBatch]:
-        """The training pairs in random order, each with one sampled negative."""
-        order = torch.randperm(self.edge_index.shape[1], generator=self.generator)
-        parts = order.split(self.config.batch_size)
-        if self.links is not None:
-            seed = int(torch.randint(2**62, (), generator=self.generator))
-            yield from self.links.batches(self.edge_index, parts, seed)
-            return
-        for rows in parts:
-            users, positives = self.edge_index[:, rows]
-            yield Batch(users, positives, self.sampler.sample(users, self.generator))
+        """The training pairs of an epoch in random order, each with one sampled negative."""
+        for batches, _ in self.steps():
+            yield from batches
 
-    def step(self, batches: Sequence[Batch | SampledBatch]) -> dict[str, float]:
-        """One optimiser step on the mean of the batches' losses; returns the value of every loss term."""
+    def steps(self) -> Iterator[tuple[Sequence[Batch | SampledBatch], int]]:
+        """This rank's batches of every step of an epoch, and how many the step has on all ranks."""
+        order = torch.randperm(self.edge_index.shape[1], generator=self.generator)
+        parts, size = order.split(self.config.batch_size), self.config.batches_per_step
+        steps = [parts[start : start + size] for start in range(0, len(parts), size)]
+        if self.links is None:  # every rank draws all, so that its generator is that of one process
+            for step in steps:
+                yield self.ranks.part([self._with_negatives(rows) for rows in step]), len(step)
+            return
+        seed = int(torch.randint(2**62, (), generator=self.generator))
+        own = [self.ranks.part(step) for step in steps]
+        drawn = self.links.batches(self.edge_index, [rows for step in own for rows in step], seed)
+        for step, mine in zip(steps, own, strict=True):
+            yield list(islice(drawn, len(mine))), len(step)
+
+    def _with_negatives(self, rows: Tensor) -> Batch:
+        users, positives = self.edge_index[:, rows]
+        return Batch(users, positives, self.sampler.sample(users, self.generator))
+
+    def step(self, batches: Sequence[Batch | SampledBatch], count: int | None = None) -> dict[str, float]:
+        """One optimiser step on the mean of the batches' losses; returns the value of every loss term.
+
+        Args:
+            batches: of this rank.
+            count: the batches of all ranks; default those given.
+        """
         self.optimizer.zero_grad()
-        values = add_gradient(self.model, batches)
+        values = add_gradient(self.model, batches, count)
+        values = self.ranks.add_gradients(self.model, values)
         for name, value in values.items():
             if value - value != 0:  # neither finite nor worth a step
                 raise TrainingError(
@@ -153,7 +187,8 @@ class Trainer:
         value = metrics[self.config.metric]
         if value > self.progress.best_value:
             self.progress = self.progress._replace(best_epoch=epoch, best_value=value)
-            self.best = copy.deepcopy(self.model.state_dict())
+            if self.ranks.is_first:
+                self.best = copy.deepcopy(self.model.state_dict())
         return metrics
 
     def _out_of_patience(self) -> bool:

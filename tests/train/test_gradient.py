@@ -57,7 +57,8 @@ def test_an_epoch_takes_every_batch_and_its_last_step_may_have_fewer(tmp_path: P
     sizes: list[int] = []
     taken: list[Batch] = []
 
-    def step(batches: tuple[Batch, ...]) -> dict[str, float]:
+    def step(batches: list[Batch], count: int) -> dict[str, float]:
+        assert len(batches) == count
         sizes.append(len(batches))
         taken.extend(batches)
         return {"ranking": 0.0}

@@ -1,0 +1,240 @@
+"""Several processes that train one model together, started by torchrun: all knowledge of torch.distributed.
+
+The processes are numbered ("ranks"), hold the same weights and draw the same batches. Each computes the
+gradient of its part of a step's batches; the parts are added up, and every process does the same step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from anchorrec_graph.data.manifest import content_hash
+from anchorrec_graph.errors import ConfigError, TrainingError
+
+T = TypeVar("T")
+MEETING = timedelta(minutes=5)  # until every process has started
+TIMEOUT = timedelta(hours=2)  # for one exchange; the longest is the wait for the first rank's item graphs
+
+
+class LostRank(TrainingError):
+    """Another process of the training ended or no longer answers, or this one is told to end."""
+
+
+class Ranks(NamedTuple):
+    """The number of this process and of all of them. With one process every method does nothing."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    @property
+    def label(self) -> str:
+        return f", {self.size} processes" if self.size > 1 else ""
+
+    def check_batches(self, per_step: int) -> None:
+        """Refuse steps of fewer batches than there are processes.
+
+        Raises:
+            ConfigError: naming the setting.
+        """
+        if per_step < self.size:
+            raise ConfigError(
+                f"train.batches_per_step is {per_step}: {self.size} processes share the batches of a step, "
+                f"so raise it to {self.size} or a multiple, or start at most {per_step}"
+            )
+
+    def part(self, batches: Sequence[T]) -> Sequence[T]:
+        """Batch j of a step belongs to rank j mod N. Empty where a last step has fewer batches than N."""
+        return batches[self.rank :: self.size]
+
+    def rows(self, count: int, block_size: int) -> slice:
+        """This rank's part of `count` rows: whole blocks, so that each is computed as by one process."""
+        blocks = -(-count // block_size)
+        first, last = (blocks * rank // self.size for rank in (self.rank, self.rank + 1))
+        return slice(min(first * block_size, count), min(last * block_size, count))
+
+    def add(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by its sum over the ranks, the same bits on all of them."""
+        if self.size > 1:
+            with _exchange():
+                for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+                    work.wait()
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every rank's value, in order of rank. It travels as JSON: nothing is unpickled."""
+        if self.size == 1:
+            return [value]
+        text = torch.frombuffer(bytearray(json.dumps(value), "utf-8"), dtype=torch.uint8)
+        lengths = [torch.zeros(1, dtype=torch.long) for _ in range(self.size)]
+        with _exchange():
+            dist.all_gather(lengths, torch.tensor([len(text)]))
+            longest = int(max(lengths))
+            texts = [torch.zeros(longest, dtype=torch.uint8) for _ in range(self.size)]
+            dist.all_gather(texts, nn.functional.pad(text, (0, longest - len(text))))
+        return [
+            json.loads(bytes(row[: int(n)].numpy()).decode()) for row, n in zip(texts, lengths, strict=True)
+        ]
+
+    def first(self, make: Callable[[], Any]) -> Any:
+        """What `make` gives the first rank, on all ranks; the others do not call it. JSON, as in `gather`."""
+        return self.gather(make() if self.is_first else None)[0]
+
+    def wait(self) -> None:
+        """Wait until all ranks are here."""
+        if self.size > 1:
+            with _exchange():
+                dist.barrier()
+
+    def in_turn(self, make: Callable[[], T]) -> T:
+        """`make()` on the first rank, then on all others: what it puts into a cache is made once."""
+        if not self.is_first:
+            self.wait()
+        made = make()
+        if self.is_first:
+            self.wait()
+        return made
+
+    def add_gradients(self, model: nn.Module, terms: dict[str, float]) -> dict[str, float]:
+        """Add up the ranks' parts of a step: gradients in place, and the terms' values, which are returned.
+
+        A parameter that no rank's batches reached keeps no gradient, as in one process.
+        """
+        if self.size == 1:
+            return terms
+        parameters = list(model.parameters())
+        kinds = [None if p.grad is None else p.grad.is_sparse for p in parameters]
+        parts = self.gather([terms, kinds])
+        totals: dict[str, float] = {}
+        for values, _ in parts:
+            for name, value in values.items():
+                totals[name] = totals.get(name, 0.0) + value
+        used = []
+        for parameter, found in zip(
+            parameters, zip(*(kinds for _, kinds in parts), strict=True), strict=True
+        ):
+            known = [sparse for sparse in found if sparse is not None]
+            if known:
+                parameter.grad = _gradient(parameter, sparse=all(known))
+                used.append(parameter.grad)
+        self.add(used)
+        return totals
+
+    def draw_apart(self, seed: int, epoch: int) -> None:
+        """Give the dropout and noise of every rank but the first numbers of its own, anew in each epoch.
+
+        The first rank's are PyTorch's own, which the checkpoint keeps; so a resumed run draws the same.
+        """
+        if not self.is_first:
+            digest = hashlib.sha256(f"{seed}|{epoch}|{self.rank}".encode()).digest()
+            torch.manual_seed(int.from_bytes(digest[:7], "big"))
+
+    def check_equal(self, what: str, digest: Callable[[], str]) -> None:
+        """Refuse to go on where the ranks do not hold the same.
+
+        Raises:
+            TrainingError: naming `what` differs.
+        """
+        if self.size > 1 and len(set(self.gather(digest()))) > 1:
+            raise TrainingError(f"{what} differ between the {self.size} processes; train with one")
+
+
+def _gradient(parameter: nn.Parameter, sparse: bool) -> Tensor:
+    """The parameter's gradient, or zero, in the layout that all ranks give theirs."""
+    if parameter.grad is None:
+        no_rows = torch.empty(1, 0, dtype=torch.long), parameter.new_empty(0, *parameter.shape[1:])
+        return torch.sparse_coo_tensor(*no_rows, parameter.shape) if sparse else torch.zeros_like(parameter)
+    if sparse:
+        return parameter.grad.coalesce()
+    return parameter.grad.to_dense() if parameter.grad.is_sparse else parameter.grad
+
+
+ALONE = Ranks()
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Equal for models whose parameters and buffers have the same bits."""
+    return content_hash(*(value.reshape(-1).view(torch.uint8) for value in model.state_dict().values()))
+
+
+def num_processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """Meet the processes that torchrun started beside this one; without torchrun, be alone.
+
+    An error leaves this block in one process only, the first that fails. In the others, which fail for the
+    same reason or because the first is gone, it becomes a silent exit. Warnings are shown by the first rank.
+
+    Raises:
+        ConfigError: the others do not come.
+        LostRank: SIGTERM, by which torchrun ends the processes that are left when one has ended.
+    """
+    if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
+        yield ALONE
+        return
+    ranks, fails_first = _meet()
+    before = signal.signal(signal.SIGTERM, _end)
+    with warnings.catch_warnings():
+        if not ranks.is_first:
+            warnings.simplefilter("ignore")
+        try:
+            yield ranks
+        except BaseException as error:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the message is out and the process ends
+            if fails_first():
+                raise
+            sys.exit(getattr(error, "exit_code", 1))
+    signal.signal(signal.SIGTERM, before)
+    dist.destroy_process_group()
+
+
+def _meet() -> tuple[Ranks, Callable[[], bool]]:
+    """The ranks, and whether no other of them failed before (also True if that cannot be known any more)."""
+    try:
+        from torch.distributed.rendezvous import rendezvous
+
+        store, rank, size = next(rendezvous("env://", timeout=MEETING))
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT)
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"the processes cannot meet ({error}); start them by torchrun") from error
+
+    def fails_first() -> bool:
+        try:
+            return bool(store.compare_set("failed", "", str(rank)) == str(rank).encode())
+        except RuntimeError:
+            return True
+
+    return Ranks(rank, size), fails_first
+
+
+def _end(*_: object) -> None:
+    raise LostRank("this training was ended from outside, or another of its processes ended")
+
+
+@contextmanager
+def _exchange() -> Iterator[None]:
+    """gloo says only that a connection was closed or that nothing came in time."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostRank("another process of this training ended or does not answer") from error

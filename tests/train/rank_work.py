@@ -1,0 +1,171 @@
+"""What the processes of `rank_world` do. Each leaves what it has found in files of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from tiny_runs import InterruptAfter
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.errors import DataError, TrainingError
+from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.models.base import Recommender, build_model
+from anchorrec_graph.train.fit import fit
+from anchorrec_graph.train.ranks import Ranks, weights_digest
+from anchorrec_graph.train.trainer import Trainer
+from anchorrec_graph.typing import Batch, Embeddings
+
+
+class Parts(Recommender):
+    """Parameters that every batch reaches, only some batches reach, and none reaches; terms likewise."""
+
+    def __init__(self, data: HeteroData) -> None:
+        super().__init__()
+        self.user = nn.Parameter(torch.randn(int(data["user"].num_nodes), 4))
+        self.item = nn.Parameter(torch.randn(int(data["item"].num_nodes), 4))
+        self.sometimes, self.never = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2))
+
+    def encode(self) -> Embeddings:
+        return Embeddings(self.user, self.item, {})
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        difference = self.item[batch.positive_items] - self.item[batch.negative_items]
+        gap = (self.user[batch.users] * difference).sum(1)
+        terms = {"gap": nn.functional.softplus(-gap).mean()}
+        if int(batch.users.sum()) % 3 == 0:
+            terms["rare"] = (self.sometimes * gap.mean()).square().sum()
+        if len(batch.users) == 1 and int(batch.users[0]) == 7:
+            terms["gap"] = terms["gap"] * torch.nan
+        return terms
+
+
+def trainer_of(ranks: Ranks, config: Config, parts: bool = False) -> Trainer:
+    data = config.dataset.load()
+    torch.manual_seed(0)
+    model = Parts(data) if parts else build_model(config.model, data)
+    return Trainer(model, data, config.train, Evaluator(config.evaluate, data, ranks), 0, ranks)
+
+
+def steps(ranks: Ranks, cases: dict[str, Config], folder: Path) -> None:
+    """Train each case for its epochs, step by step; keep every step's terms and every epoch's weights."""
+    for name, config in cases.items():
+        trainer = trainer_of(ranks, config, parts=name.startswith("parts"))
+        real, terms, digests = trainer.step, [], []
+
+        def step(batches: Any, count: int, real: Any = real, terms: list[Any] = terms) -> dict[str, float]:
+            terms.append(real(batches, count))
+            return terms[-1]  # type: ignore[no-any-return]
+
+        trainer.step = step  # type: ignore[method-assign]
+        records = []
+        for record in trainer.epochs():
+            records.append({key: record[key] for key in ("loss", "terms", "validation")})
+            digests.append(weights_digest(trainer.model))
+        adam = len({name.partition("/")[0] for name in trainer.optimizer.state()})
+        found = {"steps": terms, "epochs": records, "digests": digests, "adam": adam}
+        (folder / f"{name}-{ranks.size}-{ranks.rank}.json").write_text(json.dumps(found))
+        if ranks.is_first:
+            save_file(dict(trainer.model.state_dict()), folder / f"{name}-{ranks.size}.safetensors")
+
+
+def exchanges(ranks: Ranks) -> None:
+    """Everything that ranks tell each other."""
+    value = {"rank": ranks.rank, "text": "ü" * 1000 * ranks.rank, "float": 0.1 + 0.2, "nan": [float("inf")]}
+    gathered = ranks.gather(value)
+    assert [part["rank"] for part in gathered] == list(range(ranks.size))
+    assert gathered[ranks.rank] == value
+    assert ranks.first(lambda: ranks.rank) == 0
+    assert ranks.first(lambda: None) is None
+    tensors = [torch.full((2, 3), ranks.rank), torch.tensor(1.5)]
+    ranks.add(tensors)
+    assert tensors[0].unique().tolist() == [sum(range(ranks.size))]
+    assert float(tensors[1]) == 1.5 * ranks.size
+    ranks.check_equal("the letters", lambda: "a")
+    for different in (0, ranks.size - 1):
+        letter = "b" if ranks.rank == different else "a"
+        message = refusal(lambda letter=letter: ranks.check_equal("the letters", lambda: letter))  # type: ignore[misc]
+        assert message == f"the letters differ between the {ranks.size} processes; train with one"
+
+
+def refusal(work: Callable[[], object]) -> str | None:
+    """What a TrainingError says; None without one."""
+    try:
+        work()
+    except TrainingError as error:
+        return str(error)
+    return None
+
+
+def one_after_the_other(ranks: Ranks, folder: Path) -> None:
+    """The first makes what the others find."""
+    made = folder / "made"
+    found = ranks.in_turn(lambda: made.exists() or made.write_text("x") == 0)
+    assert found is (not ranks.is_first)
+
+
+def evaluation(ranks: Ranks, config: Config, folder: Path) -> None:
+    """Split over the ranks, the same bits as alone; and every rank scores only its users."""
+    data = config.dataset.load()
+    generator = torch.Generator().manual_seed(0)
+    users, items = (torch.randn(n, 8, generator=generator) for n in (60, 40))
+    items[20:] = items[:20]  # every score twice
+    scorer = Counted(users, items)
+    alone, split = (
+        Evaluator(config.evaluate, data, *given).evaluate(scorer, "test") for given in ([], [ranks])
+    )
+    assert torch.equal(split.items, alone.items)
+    assert split.per_user.equals(alone.per_user)
+    assert split.metrics == alone.metrics
+    mine = sum(scorer.asked) - len(split.items)
+    assert sum(ranks.gather(mine)) == len(split.items)
+    (folder / f"scored-{ranks.size}-{ranks.rank}").write_text(str(mine))
+
+
+class Counted:
+    def __init__(self, users: Tensor, items: Tensor) -> None:
+        self.users, self.items, self.asked = users, items, list[int]()
+
+    def scores(self, users: Tensor) -> Tensor:
+        self.asked.append(len(users))
+        return self.users[users] @ self.items.T
+
+
+def poisoned(ranks: Ranks, config: Config, folder: Path) -> None:
+    """A loss that is no number in the second batch only: all ranks stop, with the same words and weights."""
+    trainer = trainer_of(ranks, config, parts=True)
+    good, bad = (Batch(torch.tensor([u]), torch.tensor([0]), torch.tensor([1])) for u in (1, 7))
+    trainer.step(ranks.part([good, good]), 2)
+    before = weights_digest(trainer.model)
+    (folder / f"error-{ranks.rank}").write_text(
+        str(refusal(lambda: trainer.step(ranks.part([good, bad]), 2)))
+    )
+    assert weights_digest(trainer.model) == before
+
+
+def own_weights(ranks: Ranks, config: Config) -> None:
+    """A model that changes itself in a way of its own on every rank is noticed after the epoch."""
+    trainer = trainer_of(ranks, config)
+    with torch.no_grad():
+        next(trainer.model.parameters())[0, 0] += ranks.rank
+    next(trainer.epochs())
+
+
+def fails_on(ranks: Ranks, failing: int) -> None:
+    """An error of one rank only, while the others wait for it."""
+    if ranks.rank == failing:
+        raise DataError(f"row 3 is bad, says rank {failing}")
+    ranks.wait()
+
+
+def train(ranks: Ranks, config: Path, run: Path, resume: bool = False, stop_after: int = 0) -> None:
+    """`fit`; the first rank is interrupted after an epoch if one is named."""
+    settings = load_config(config)
+    display = InterruptAfter(stop_after) if stop_after else None
+    fit(settings, settings.dataset.load(), run, resume, display, ranks)
