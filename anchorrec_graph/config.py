@@ -27,6 +27,7 @@ from anchorrec_graph.train.settings import TrainConfig
 LATER: dict[tuple[str, ...], Any] = {
     ("train", "snapshot_every"): 0,
     ("train", "batches_per_step"): 1,
+    ("evaluate", "max_users"): None,
     ("train", "mode"): "full",
     ("train", "num_neighbors"): [10, 5],
     ("model", "knn", "approximate"): ApproximateConfig().model_dump(mode="json"),

@@ -44,7 +44,7 @@ def shared_task(entries: Sequence[Entry]) -> Task:
 
     Raises:
         DataError: interactions or split differ, or there are no validation or test pairs.
-        ConfigError: evaluate.mask or evaluate.metrics differ.
+        ConfigError: evaluate.mask, evaluate.metrics or evaluate.max_users differ.
     """
     first = entries[0]
     for entry in entries[1:]:
@@ -80,12 +80,18 @@ def _check_pairs(first: Entry, other: Entry, ours: Pairs, theirs: Pairs) -> None
 
 
 def _check_evaluation(first: Entry, other: Entry) -> None:
+    ours, theirs = (entry.config.evaluate.max_users for entry in (first, other))
+    if ours != theirs:
+        raise ConfigError(
+            f"{first.path} and {other.path} differ in evaluate.max_users: {ours} and {theirs}; set it for "
+            "both, for example with -o evaluate.max_users=null"
+        )
     for key in ("mask", "metrics"):
-        ours, theirs = (set(getattr(entry.config.evaluate, key)) for entry in (first, other))
-        if ours != theirs:
+        own_set, other_set = (set(getattr(entry.config.evaluate, key)) for entry in (first, other))
+        if own_set != other_set:
             parts = [
                 f"only {entry.path} has {', '.join(sorted(own))}"
-                for entry, own in ((first, ours - theirs), (other, theirs - ours))
+                for entry, own in ((first, own_set - other_set), (other, other_set - own_set))
                 if own
             ]
             raise ConfigError(

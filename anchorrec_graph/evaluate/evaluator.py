@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import polars as pl
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PositiveInt
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -53,6 +53,7 @@ class EvaluateConfig(Settings):
     )
     mask: tuple[Literal["train", "validation"], ...] = ("train", "validation")
     block_size: int = Field(default=256, gt=0)  # users scored at once
+    max_users: PositiveInt | None = None  # of a split, drawn once for all runs; None: all
 
 
 class RankingResult(NamedTuple):
@@ -87,7 +88,7 @@ class Evaluator:
         self._user_ids = data["user"].get("ids")
 
     def users(self, split: Split) -> Tensor:
-        """[n] ascending row numbers of the users with at least one held-out item.
+        """[n] ascending row numbers of the users with at least one held-out item, or `max_users` of them.
 
         Raises:
             DataError: there are none.
@@ -98,7 +99,11 @@ class Evaluator:
                 f"no {split} interactions ({PAIRS[split]} is empty or missing); give some, by x_label in an "
                 ".inter file or by dataset.split"
             )
-        return users
+        wanted = self.config.max_users
+        if wanted is None or wanted >= len(users):
+            return users
+        drawn = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))[:wanted]
+        return users[drawn.sort().values]
 
     def evaluate(self, scorer: Scorer, split: Split) -> RankingResult:
         """Rank all items that are not masked for every user with a held-out item.

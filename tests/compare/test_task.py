@@ -21,6 +21,7 @@ SHOP = "dataset={name: planted, num_users: 70, num_items: 40, interactions_per_u
         ("dataset.split=leave_last", DataError, "have different train, validation, test"),
         (SHOP, DataError, "have different users, train"),
         ("evaluate.mask=[train]", ConfigError, "evaluate.mask: only .*lightgcn/short.yaml has validation"),
+        ("evaluate.max_users=20", ConfigError, "differ in evaluate.max_users: None and 20"),
         (
             "evaluate.metrics=[Recall@5, NDCG@10, Coverage@5]",
             ConfigError,

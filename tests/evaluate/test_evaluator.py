@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import naive_ranking
 import pydantic
@@ -82,6 +83,22 @@ def test_block_size_changes_nothing(world: World, block_size: int) -> None:
     assert result.metrics == expected.metrics
     assert torch.equal(result.items, expected.items)
     assert result.per_user.equals(expected.per_user)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_some_users_are_drawn_once_and_have_their_own_values(
+    world: World, split: Literal["validation", "test"]
+) -> None:
+    everyone = Evaluator(EvaluateConfig(), world.data).evaluate(world.embeddings, split)
+    config = EvaluateConfig(max_users=5)
+    some = Evaluator(config, world.data).evaluate(world.embeddings, split)
+    assert torch.equal(Evaluator(config, world.data).users(split), Evaluator(config, world.data).users(split))
+    users = some.per_user["user"].to_list()
+    assert len(users) == 5
+    assert users == sorted(set(users))
+    assert some.per_user.equals(everyone.per_user.filter(everyone.per_user["user"].is_in(users)))
+    enough = EvaluateConfig(max_users=len(everyone.per_user))
+    assert Evaluator(enough, world.data).evaluate(world.embeddings, split).per_user.equals(everyone.per_user)
 
 
 def test_more_items_asked_than_there_are() -> None:

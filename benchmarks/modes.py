@@ -1,0 +1,109 @@
+"""Which training mode reaches a validation Recall first: seconds of training against Recall@20.
+
+    python benchmarks/modes.py [--items 20000] [--modes full,full-8,sampled-10-5,sampled-5-2] [--minutes 10]
+        [--seeds 0] [--publish]
+
+Trains AnchorRec `default` (sampled softmax, no history view: both read no more than a batch reaches) on a
+planted shop of as many users as items and ten pairs per user, features of 384 and 256 columns. `full-8` is
+`train.batches_per_step=8`; `sampled-10-5` is `train.num_neighbors=[10, 5]`. Each mode trains for
+`--minutes` of its own training time, evaluated on 10,000 users after every epoch; the data hold no test
+pairs. The curves go to .cache/modes.json, with --publish to benchmarks/results/modes.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.files import save_json
+from anchorrec_graph.models.base import build_model
+from anchorrec_graph.train.environment import environment
+from anchorrec_graph.train.trainer import Trainer
+from anchorrec_graph.tune.trial import without_test
+
+CACHE, RESULTS = Path(".cache/modes.json"), Path("benchmarks/results/modes.json")
+CLOSE = 0.99  # of the best Recall of mode `full`
+
+
+def config_of(mode: str, items: int) -> Config:
+    """The settings of a mode on a shop of `items` items."""
+    kind, *numbers = mode.split("-")
+    overrides = [
+        f"dataset.num_users={items}", f"dataset.num_items={items}", "dataset.interactions_per_user=10",
+        f"dataset.num_clusters={max(24, items // 500)}", "dataset.image_dim=384", "dataset.text_dim=256",
+        "model.loss={name: softmax, temperature: 0.2}", "model.history.weight=0",
+        "evaluate.max_users=10000", "train.epochs=1000", "train.patience=1000", f"train.mode={kind}",
+    ]  # fmt: skip
+    if kind == "sampled":
+        overrides.append(f"train.num_neighbors=[{', '.join(numbers)}]")
+    elif numbers:
+        overrides.append(f"train.batches_per_step={numbers[0]}")
+    return load_config("configs/anchorrec/planted.yaml", overrides)
+
+
+def curve(mode: str, items: int, seed: int, seconds: float) -> list[dict[str, float]]:
+    """Epoch by epoch: seconds of training so far, and validation Recall@20."""
+    config = config_of(mode, items)
+    data = without_test(config.dataset.load())
+    torch.manual_seed(seed)
+    model = build_model(config.model, data)
+    trainer = Trainer(model, data, config.train, Evaluator(config.evaluate, data), seed)
+    points, spent = [], 0.0
+    for record in trainer.epochs():
+        spent += record["train_seconds"]
+        points.append(
+            {"epoch": record["epoch"], "seconds": spent, "recall": record["validation"]["Recall@20"]}
+        )
+        print(f"{mode}, seed {seed}: {spent:7.0f} s  {points[-1]['recall']:.4f}", flush=True)
+        if spent > seconds:
+            break
+    return points
+
+
+def summary(curves: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
+    """For every mode the best Recall, and when it came within 1 % of the best of `full`, if it did."""
+    best = {mode: max(point["recall"] for point in points) for mode, points in curves.items()}
+    goal = CLOSE * best.get("full", max(best.values()))
+    rows = []
+    for mode, points in curves.items():
+        reached = [point["seconds"] for point in points if point["recall"] >= goal]
+        rows.append({
+            "mode": mode, "epoch_s": points[-1]["seconds"] / len(points), "best": best[mode],
+            "goal": goal, "goal_s": reached[0] if reached else None,
+        })  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--modes", default="full,full-8,sampled-10-5,sampled-5-2")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--publish", action="store_true")
+    args = parser.parse_args()
+    kept: dict[str, Any] = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+    for seed in map(int, args.seeds.split(",")):
+        place = kept.setdefault(f"{args.items} items, seed {seed}", {"curves": {}})
+        for mode in args.modes.split(","):
+            place["curves"][mode] = curve(mode, args.items, seed, 60 * args.minutes)
+            place |= {"summary": summary(place["curves"]), "environment": environment()}
+            place["threads"] = torch.get_num_threads()
+            CACHE.parent.mkdir(parents=True, exist_ok=True)
+            save_json(CACHE, kept)
+        for row in place["summary"]:
+            print(row)
+    if args.publish:
+        save_json(RESULTS, kept)
+
+
+if __name__ == "__main__":
+    main()
