@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from anchorrec_graph.cli.options import (
     AsJson,
     OptionalConfigPath,
@@ -15,11 +19,38 @@ from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.cache import cache_dir
 from anchorrec_graph.train.environment import environment
 from anchorrec_graph.train.memory import forecast
+from anchorrec_graph.train.plan import Shop, read_shop, verdict
+from anchorrec_graph.train.plan import plan as make_plan
 
 MIB = 2**20
 
 
+def show_plan(shop: Shop, as_json: bool) -> None:
+    stages = make_plan(shop)
+    if as_json:
+        print_json({"stages": [stage._asdict() for stage in stages], "verdict": verdict(shop, stages)})
+        return
+    title = f"{shop.items:.3g} items, {shop.users:.3g} users, {shop.interactions:.3g} interactions"
+    rows: list[list[object]] = [
+        [stage.name, _time(stage.seconds), f"{stage.memory_gib:.1f}", stage.engine] for stage in stages
+    ]
+    print_table(title, ["stage", "time", "GiB per process", "by"], rows)
+    print(verdict(shop, stages))
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
 def doctor(
+    sizes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="With --plan: items=1e6 users=1e6 ..."),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Memory and time of a shop of any size.")] = False,
     config: OptionalConfigPath = None,
     override: Overrides = None,
     as_json: AsJson = False,
@@ -27,8 +58,14 @@ def doctor(
 ) -> None:
     """Show versions and machine, and forecast memory.
 
-    With --config: how much memory that run will need.
+    With --config: how much memory that run will need. With --plan: memory and time by stage for items=N
+    users=N interactions=N, and machines=N cores=N memory_gib=N.
     """
+    if plan:
+        show_plan(read_shop(sizes or ()), as_json)
+        return
+    if sizes:
+        raise ConfigError(f"'{sizes[0]}': sizes belong to --plan")
     if override and config is None:
         raise ConfigError("-o changes a configuration; name it with --config FILE")
     report = environment()

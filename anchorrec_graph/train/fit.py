@@ -143,14 +143,14 @@ def _fit_seed(
         embeddings = model.encode()
     validation = evaluator.evaluate(embeddings, "validation")
     test = evaluator.evaluate(embeddings, "test")
-    result |= {"validation": validation.metrics, "test": test.metrics, **_recalls(model)}
+    result |= {"validation": validation.metrics, "test": test.metrics, **recalls(model)}
     if ranks.is_first:
         folder.save_result(result, test.per_user)
     ranks.wait()
     return result
 
 
-def _recalls(model: Recommender) -> dict[str, dict[str, float]]:
+def recalls(model: Recommender) -> dict[str, dict[str, float]]:
     """The measured recall of every approximate item graph, by its place in the model; empty without any."""
     graphs = {name: part.recall for name, part in model.named_modules() if isinstance(part, Relation)}
     known = {name: recall for name, recall in graphs.items() if recall is not None}

@@ -115,3 +115,19 @@ def test_doctor_forecasts_memory(anchorrec: Command, config: Path) -> None:
 def test_doctor_does_not_ignore_overrides(anchorrec: Command) -> None:
     line = anchorrec("doctor", "-o", "train.epochs=1").error(2)
     assert line == "-o changes a configuration; name it with --config FILE"
+
+
+def test_doctor_plans_a_shop(anchorrec: Command) -> None:
+    words = "doctor", "--plan", "items=1e8", "users=1e8", "interactions=1e10", "machines=16"
+    report = anchorrec(*words, "--json").json()
+    assert [stage["name"] for stage in report["stages"]] == ["prepare", "item graphs", "epoch", "evaluation"]
+    assert report["verdict"].startswith("prepare needs ")
+    shown = anchorrec(*words)
+    assert (shown.code, shown.err) == (0, "")
+    assert "1e+08 items, 1e+08 users, 1e+10 interactions" in shown.out
+    assert report["verdict"] in shown.out
+
+
+def test_doctor_takes_sizes_for_a_plan_only(anchorrec: Command) -> None:
+    assert anchorrec("doctor", "items=1e8").error(2) == "'items=1e8': sizes belong to --plan"
+    assert "users: is missing" in anchorrec("doctor", "--plan", "items=1e8").error(2)

@@ -1,0 +1,165 @@
+"""What a shop of any size would need: memory and time by stage, from measured constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, PositiveInt, ValidationError
+
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.settings import Settings, unknown_name
+
+GIB = 2**30
+# Measured on 2 cores of an AMD EPYC, torch 2.13 for CPU, one thread; commands in benchmarks/README.md.
+ROW_SECONDS, ROW_BYTES = 2.4e-6, 140.0  # prepare, by raw interaction: 10^7 rows in 24 s and 1.31 GiB
+KNN_SECONDS, KNN_ITEMS, KNN_WIDTH, KNN_GROWTH = (
+    20.0,
+    1e5,
+    128,
+    1.5,
+)  # faiss: 20 s of a core, exponent 1.3 to 1.7
+LINK_BYTES = 300.0  # of an item in the faiss index, beside its features
+STEP_SECONDS, STEP_BATCH = 1.4, 2048  # one sampled step of AnchorRec, fan-out 10 and 5, 10^5 items
+SCORE_SECONDS = 6e-10  # of a user-item score and its place in the ranking, 64 columns
+EDGE_BYTES = 48.0  # of an edge in a relation: both orders, weight
+TABLE_COPIES = 4  # weights, two moments, the best so far
+VIEW_COPIES = 2.5  # of every view while final embeddings are made
+PARALLEL = 0.8  # of N processes' work that is gained
+
+
+Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Shop(Settings):
+    """The size of a shop and of what trains on it; every number may be written as 1e8."""
+
+    items: Size
+    users: Size
+    interactions: Size
+    machines: PositiveInt = 1
+    cores: PositiveInt = 2  # of a machine
+    memory_gib: Size = 24.0  # of a machine
+    dim: PositiveInt = 64
+    modalities: PositiveInt = 2  # beside the fused one
+    feature_dim: PositiveInt = 320  # columns of a modality
+    k: PositiveInt = 10
+    users_evaluated: Size = 10_000.0
+
+
+class Stage(NamedTuple):
+    """One row of the plan."""
+
+    name: str
+    seconds: float  # of all machines working together
+    memory_gib: float  # of each process that does it
+    engine: str
+
+
+def read_shop(pairs: Iterable[str]) -> Shop:
+    """A shop from `key=value` words.
+
+    Raises:
+        ConfigError: a word is no such pair, or names or values are wrong.
+    """
+    values: dict[str, str | int] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--plan '{pair}': expected key=value, for example items=1e6")
+        if key not in Shop.model_fields:
+            raise ConfigError("--plan: " + unknown_name("key", key, list(Shop.model_fields)))
+        values[key] = text
+    try:
+        return Shop.model_validate({key: _number(text) for key, text in values.items()})
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        message = "is missing" if problem["type"] == "missing" else f"{problem['msg']}, got {values[key]}"
+        raise ConfigError(f"--plan: {key}: {message}") from error
+
+
+def _number(text: str | int) -> float | int | str | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return int(value) if value.is_integer() else value
+
+
+def plan(shop: Shop) -> list[Stage]:
+    r"""Prepare, item graphs, an epoch, an evaluation: what each takes, and what runs it.
+
+    Seconds of a stage are its work on one core over the cores that share it:
+
+    - prepare: interactions x `ROW_SECONDS`, one process;
+    - item graphs: by modality :math:`20 (n / 10^5)^{1.5} \cdot` columns / 128 on all cores of one machine;
+    - epoch: interactions / 2048 steps of `STEP_SECONDS`, which do not grow with the shop;
+    - evaluation: users x items x `SCORE_SECONDS`.
+
+    Memory is that of one process. Each has all tables (`train.ranks`), so a machine runs as many as fit.
+    """
+    training = (_state_bytes(shop) + _graph_bytes(shop)) / GIB
+    evaluation = training + _view_bytes(shop) / GIB
+    local = max(1, min(shop.cores, int(shop.memory_gib // evaluation)))
+    processes = local * shop.machines
+    shared = processes if processes == 1 else PARALLEL * processes
+    epoch, scores = (
+        shop.interactions / STEP_BATCH * STEP_SECONDS,
+        shop.users_evaluated * shop.items * shop.dim / 64,
+    )
+    return [
+        Stage("prepare", shop.interactions * ROW_SECONDS, shop.interactions * ROW_BYTES / GIB,
+              "anchorrec prepare (polars), one process"),
+        Stage("item graphs", _knn_seconds(shop) / shop.cores, _knn_bytes(shop) / GIB,
+              "exact, blockwise" if shop.items <= 50_000 else "faiss HNSW (extra ann), one machine"),
+        Stage("epoch", epoch / shared, training, _engine(local, shop.machines)),
+        Stage("evaluation", scores * SCORE_SECONDS / shared, evaluation, _engine(local, shop.machines)),
+    ]  # fmt: skip
+
+
+def verdict(shop: Shop, stages: Iterable[Stage]) -> str:
+    """One line: what fits, or the first stage that does not and what it would take."""
+    for stage in stages:
+        if stage.memory_gib > shop.memory_gib:
+            return (
+                f"{stage.name} needs {stage.memory_gib:.0f} GiB in one process and a machine has "
+                f"{shop.memory_gib:.0f}: take larger machines; tables and graphs cut over machines are not "
+                "part of this package"
+            )
+    return "fits"
+
+
+def _widths(shop: Shop) -> list[int]:
+    return [shop.feature_dim] * shop.modalities + [shop.feature_dim * shop.modalities]  # the last is fused
+
+
+def _knn_seconds(shop: Shop) -> float:
+    growth = (shop.items / KNN_ITEMS) ** KNN_GROWTH
+    return sum(KNN_SECONDS * growth * width / KNN_WIDTH for width in _widths(shop))
+
+
+def _knn_bytes(shop: Shop) -> float:
+    return shop.items * (4 * sum(_widths(shop)) + 4 * max(_widths(shop)) + LINK_BYTES)
+
+
+def _graph_bytes(shop: Shop) -> float:
+    edges = 3 * shop.interactions + (shop.modalities + 1) * shop.k * shop.items
+    return EDGE_BYTES * edges
+
+
+def _state_bytes(shop: Shop) -> float:
+    """Tables with their copies, native features and reduced ones."""
+    tables = TABLE_COPIES * 4 * shop.dim * (shop.users + shop.items)
+    return tables + 4 * shop.items * (sum(_widths(shop)) + 256 * (shop.modalities + 1))
+
+
+def _view_bytes(shop: Shop) -> float:
+    return VIEW_COPIES * 4 * shop.dim * (shop.modalities + 2) * (shop.users + shop.items)
+
+
+def _engine(local: int, machines: int) -> str:
+    if local * machines == 1:
+        return "train.mode=sampled, one process"
+    where = "" if machines == 1 else f" on each of {machines} machines"
+    return f"train.mode=sampled, torchrun, {local} {'process' if local == 1 else 'processes'}{where}"

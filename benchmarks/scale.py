@@ -1,0 +1,139 @@
+"""How time and memory grow with the shop, by stage, and the constants of `anchorrec doctor --plan`.
+
+    python benchmarks/scale.py [--sizes 10000,30000,100000] [--steps 60] [--publish]
+
+A planted shop of n users, n items and ten pairs per user, features of 384 and 256 columns; AnchorRec
+`default` with sampled softmax and no history view, `train.mode: sampled`. Stages: data (draw, split,
+check), graphs (each modality's item graph, made anew; faiss beyond 50,000 items), steps (the first
+`--steps` of a training epoch, from which the epoch is reckoned: all its steps are alike), evaluation (encode,
+then rank all items for 10,000 users). Every size runs in a process of its own; peak memory is the
+process's, by stage (VmHWM, set back before each).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import itertools
+import json
+import math
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.files import save_json
+from anchorrec_graph.models.base import build_model
+from anchorrec_graph.train.environment import environment
+from anchorrec_graph.train.fit import recalls
+from anchorrec_graph.train.trainer import Trainer, deterministic
+
+RESULTS = Path("benchmarks/results/scale.json")
+USERS_EVALUATED = 10_000
+STAGES = ("data", "graphs", "epoch", "evaluation")
+LEAST_RECALL = (
+    0.5  # planted features are mostly noise, the hardest case for faiss; the recall is in the result
+)
+
+
+def config_of(size: int) -> Config:
+    """The settings for a shop of `size` items."""
+    return load_config(
+        "configs/anchorrec/planted.yaml",
+        [
+            f"dataset.num_users={size}", f"dataset.num_items={size}", "dataset.interactions_per_user=10",
+            f"dataset.num_clusters={max(24, size // 500)}", "dataset.image_dim=384", "dataset.text_dim=256",
+            "model.loss={name: softmax, temperature: 0.2}", "model.history.weight=0",
+            f"model.knn.approximate.least_recall={LEAST_RECALL}",
+            f"evaluate.max_users={USERS_EVALUATED}", "train.mode=sampled",
+        ],
+    )  # fmt: skip
+
+
+@contextmanager
+def measured(stages: dict[str, dict[str, float]], name: str) -> Iterator[None]:
+    """Seconds, processor seconds and peak memory of a block."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    started, processor = time.perf_counter(), time.process_time()
+    yield
+    peak = next(
+        line.split()[1]
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        if line.startswith("VmHWM")
+    )
+    stages[name] = {
+        "seconds": time.perf_counter() - started,
+        "processor_s": time.process_time() - processor,
+        "peak_gib": int(peak) / 2**20,
+    }
+
+
+def run(size: int, steps: int) -> dict[str, Any]:
+    """Every stage for a shop of `size` items."""
+    config, stages = config_of(size), dict[str, dict[str, float]]()
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["ANCHORREC_CACHE"] = cache
+        with measured(stages, "data"):
+            data = config.dataset.load()
+        torch.manual_seed(0)
+        with measured(stages, "graphs"):
+            model = build_model(config.model, data)
+    trainer = Trainer(model, data, config.train, Evaluator(config.evaluate, data), 0)
+    total = -(-trainer.edge_index.shape[1] // config.train.batch_size)
+    done = 0
+    with measured(stages, "steps"), deterministic():
+        for batches, count in itertools.islice(trainer.steps(), steps):
+            trainer.step(batches, count)
+            done += 1
+    stages["epoch"] = {**stages["steps"], "seconds": stages["steps"]["seconds"] * total / done}
+    model.eval()
+    with measured(stages, "evaluation"), torch.no_grad():
+        trainer.evaluator.evaluate(model.encode(), "validation")
+    return {
+        "items": size, "pairs": trainer.edge_index.shape[1], "stages": stages, "steps_run": done,
+        "steps_of_epoch": total, "threads": torch.get_num_threads(), **recalls(model),
+    }  # fmt: skip
+
+
+def growth(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The powers of the number of items by which time and memory grow, from each size to the next."""
+    rows = []
+    for small, large in itertools.pairwise(results):
+        row = {"from": small["items"], "to": large["items"]}
+        for stage, what in itertools.product(STAGES, ("seconds", "peak_gib")):
+            ratio = large["stages"][stage][what] / small["stages"][stage][what]
+            row[f"{stage} {what}"] = math.log(ratio) / math.log(row["to"] / row["from"])
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", default="10000,30000,100000")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--publish", action="store_true")
+    args = parser.parse_args()
+    results = []
+    for size in map(int, args.sizes.split(",")):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            results.append(pool.apply(run, (size, args.steps)))
+        print(json.dumps(results[-1], indent=1), flush=True)
+        report = {"results": results, "growth": growth(results), "environment": environment()}
+        if args.publish:
+            save_json(RESULTS, report)
+    print(json.dumps(report["growth"], indent=1))
+
+
+if __name__ == "__main__":
+    main()
