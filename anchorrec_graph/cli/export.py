@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from anchorrec_graph.cli.index import index_line, open_to_write
 from anchorrec_graph.cli.options import AsJson, CatalogPath, Quiet, Seed, print_json
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.extras import require_extra
@@ -23,9 +24,14 @@ def export(
         bool, typer.Option("--onnx", help="Also the score as an ONNX graph (extra export).")
     ] = False,
     ann: Annotated[
-        bool,
-        typer.Option("--ann", help="Also an approximate index of the items (extra ann); see docs/serve.md."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--ann/--no-ann",
+            help="Also an approximate index of the items (extra ann), see docs/serve.md; default: as in an "
+            "export that is exported again.",
+            show_default=False,
+        ),
+    ] = None,
     site: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="A new folder for the page as files that need no server."),
@@ -56,10 +62,10 @@ def export(
         raise ConfigError("give --out FOLDER, --site FOLDER, or both")
     if site is not None:
         require_extra("serve", "a site", NEEDED)
-    catalog = Catalog.open(run, seed)
+    catalog = Catalog.open(run, seed) if out is None else open_to_write(run, ann is False, seed)
     report: dict[str, Any] = {}
     if out is not None:
-        manifest = save_export(catalog.contents, out, onnx, ann)
+        manifest = save_export(catalog.contents, out, onnx, bool(ann))
         report |= {"out": str(out), **manifest}
     if site is not None:
         from anchorrec_graph.serve.site.write import sample_users, save_site
@@ -77,8 +83,8 @@ def _tell(report: dict[str, Any]) -> None:
         out = Path(report["out"])
         size = sum(path.stat().st_size for path in out.iterdir()) / 2**20
         print(f"{report['card']['name']}: {len(report['files'])} files, {size:.1f} MiB, written to {out}")
-        if index := report.get("shortlist"):
-            print(f"index of the items: recall@{index['k']} {index['recall']:.4f} against all items scored")
+        if line := index_line(report):
+            print(line)
         print(f"try: anchorrec serve {out}")
     if site := report.get("site"):
         size, people = site["bytes"] / 2**20, f"{site['shoppers']} users without their ids"
