@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 import typer
 
+from anchorrec_graph.cli.index import WithoutIndex, open_to_write
 from anchorrec_graph.cli.options import AsJson, CatalogPath, Quiet, print_json
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.serve.catalog import Catalog
@@ -18,6 +19,7 @@ def forget(
     export: CatalogPath,
     user: Annotated[list[str], typer.Option("--user", "-u", metavar="ID", help="May be repeated.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The new export; a new folder.")],
+    no_ann: WithoutIndex = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -25,9 +27,9 @@ def forget(
 
     No id, row or history of theirs is left, which is checked in the files written. Delete the old export,
     and the run and its data, or the next training learns from them again. What training learned from them
-    stays in the items' rows until then.
+    stays in the items' rows until then. An index of the items stays as it is: it holds nothing of users.
     """
-    before = Catalog.open(export)
+    before = open_to_write(export, no_ann)
     save_export(before.forget(user).contents, out)
     after = Catalog.from_export(out)
     left = [name for name in user if after.knows_user(name)]

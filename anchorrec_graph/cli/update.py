@@ -11,10 +11,10 @@ import polars as pl
 import typer
 from polars.exceptions import PolarsError
 
+from anchorrec_graph.cli.index import WithoutIndex, index_line, open_to_write
 from anchorrec_graph.cli.options import AsJson, CatalogPath, Quiet, print_json
 from anchorrec_graph.data.table import read_table
 from anchorrec_graph.errors import ConfigError, DataError
-from anchorrec_graph.serve.catalog import Catalog
 from anchorrec_graph.serve.export import save_export
 from anchorrec_graph.serve.update import Drift
 
@@ -39,30 +39,35 @@ def update(
         list[str] | None,
         typer.Option(metavar="MODALITY=FILE.npy", help="A row per new item; may be repeated."),
     ] = None,
+    no_ann: WithoutIndex = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Add users, items and purchases.
 
     Nothing is trained; it says when training is due. Users are folded in through their items; new items
-    are placed by their features. The export that is updated stays as it is; to serve the new one, rename
-    a link to it over the old link.
+    are placed by their features. An index of the items takes up the new ones, and its recall is measured
+    again. The export that is updated stays as it is; to serve the new one, rename a link to it over the old
+    link.
     """
     if interactions is None and items is None:
         raise ConfigError("give --interactions or --items with --features")
     if (items is None) != (not features):
         raise ConfigError("--items and --features go together")
-    catalog, drift = Catalog.open(export), None
+    catalog, drift = open_to_write(export, no_ann), None
     if items is not None:
         catalog = catalog.add_items(_read(items), _features(features or []))
     if interactions is not None:
         catalog, drift = catalog.update(_read(interactions))
-    save_export(catalog.contents, out)
+    manifest = save_export(catalog.contents, out)
     counts = {"users": len(catalog.user_ids), "items": len(catalog.items)}
     if as_json:
-        print_json({"out": str(out), **counts, "drift": drift._asdict() if drift else None})
+        found = {"drift": drift._asdict() if drift else None, "shortlist": manifest.get("shortlist")}
+        print_json({"out": str(out), **counts, **found})
     elif not quiet:
         print(f"{counts['users']} users and {counts['items']} items written to {out}")
+        if line := index_line(manifest):
+            print(line)
         if drift:
             print(_sentence(drift))
 

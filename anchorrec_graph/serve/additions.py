@@ -15,6 +15,7 @@ from anchorrec_graph.graph.knn import unit_rows
 from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.contents import Contents
+from anchorrec_graph.serve.shortlist import renewed
 from anchorrec_graph.serve.space import Space
 
 
@@ -36,12 +37,13 @@ def with_items(
         for name, view in contents.space.views.items()
     }
     final = torch.stack(list(placed.values())).sum(0)
+    space = Space(contents.space.user, torch.cat([contents.space.item, final]), views)
     fold = contents.fold_in
     if isinstance(fold, FoldIn):
         fold = fold._replace(sent={name: _longer(sent, count) for name, sent in fold.sent.items()})
     return contents._replace(
         items=items,
-        space=Space(contents.space.user, torch.cat([contents.space.item, final]), views),
+        space=space,
         features={
             m: torch.cat([x, unit_rows(features[m])[0]]) if m in features else _longer(x, count)
             for m, x in contents.features.items()
@@ -49,7 +51,7 @@ def with_items(
         bought=_wider(contents.bought, len(items)),
         known=_wider(contents.known, len(items)),
         fold_in=fold,
-        shortlist=None,  # it does not hold the new items
+        shortlist=None if contents.shortlist is None else renewed(contents.shortlist, space),
     )
 
 

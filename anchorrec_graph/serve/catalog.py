@@ -270,9 +270,11 @@ class Catalog:
             features: [n, D] by modality; a row of zeros for an item without. Items keep these until the model
                 is trained again; purchases of them say nothing about a user before that.
 
+        A shortlist is renewed: it holds the new items, too.
+
         Raises:
             DataError: an id that is there already or twice, another column or type, or what `place` refuses.
-            ConfigError: the model cannot place new items.
+            ConfigError: the model cannot place new items, or the shortlist misses too much (`renewed`).
         """
         rows = {m: torch.from_numpy(np.array(x, dtype=np.float32, ndmin=2)) for m, x in features.items()}
         return Catalog(with_items(self.contents, self._attachment(), table, rows))
@@ -281,14 +283,14 @@ class Catalog:
         """A catalog after more purchases, and how far it has drifted from training.
 
         New users are folded in; what a known user's purchases bring is made anew, and what is the user's own
-        stays. Items do not change: add new ones with `add_items` before.
+        stays. Items do not change: add new ones with `add_items` before. The recall of a shortlist is new.
 
         Args:
             interactions: user_id and item_id; pairs that are known already change nothing.
 
         Raises:
             DataError: a column is missing, or an unknown item.
-            ConfigError: the model cannot make a user from items.
+            ConfigError: the model cannot make a user from items, or the shortlist misses too much.
         """
         for column in ("user_id", "item_id"):
             if column not in interactions.columns or interactions[column].null_count():

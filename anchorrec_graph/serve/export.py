@@ -45,6 +45,11 @@ def is_export(folder: str | Path) -> bool:
     return (Path(folder) / MANIFEST).is_file()
 
 
+def has_shortlist(folder: str | Path) -> bool:
+    """Whether it is an export with `items.faiss`, also where faiss is missing and `load_export` leaves it."""
+    return is_export(folder) and SHORTLIST in check_export(Path(folder))["files"]
+
+
 def save_export(
     contents: Contents, folder: str | Path, onnx: bool = False, ann: bool = False
 ) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Shortlist(NamedTuple):
     """
 
     index: Any  # faiss.IndexHNSWFlat of I rows
-    recall: float  # share of the K best of USERS users, as measured when it was built
+    recall: float  # share of the K best of USERS users, as measured when it was built or renewed
 
     def best(self, item: Tensor, rows: Tensor, users: Tensor, k: int, seen: UserItems | None) -> TopK:
         """The k best of the candidates by exact score, equal scores by item: `top_k` but for missed items.
@@ -83,16 +83,34 @@ def build_shortlist(space: Space) -> Shortlist:
     require_faiss("an index of the items")
     if not bool(torch.isfinite(space.item).all()):
         raise DataError(
-            "an item row is not finite, so items cannot be indexed: train again, or leave out --ann"
+            "an item row is not finite, so items cannot be indexed: train again, or give --no-ann"
         )
-    shortlist = Shortlist(build_index([space.item], space.item.shape[1]), 0.0)
-    recall = measured_recall(shortlist, space)
+    return _measured(build_index([space.item], space.item.shape[1]), space)
+
+
+def renewed(shortlist: Shortlist, space: Space) -> Shortlist:
+    """A shortlist for what its space has become: items may have been added, and users may be others.
+
+    If there are new items it is built anew, and has the bytes that `build_shortlist` gives; the rows of the
+    old ones must be as they were. Its recall is measured again in any case.
+
+    Raises:
+        ConfigError, DataError: as `build_shortlist` does.
+    """
+    if shortlist.index.ntotal != len(space.item):
+        return build_shortlist(space)
+    return _measured(shortlist.index, space)
+
+
+def _measured(index: Any, space: Space) -> Shortlist:
+    """Raises ConfigError if the recall is below LEAST."""
+    recall = measured_recall(Shortlist(index, 0.0), space)
     if recall < LEAST:
         raise ConfigError(
             f"the index finds {recall:.3f} of the {K} best items of users, below {LEAST}: the rows have too "
-            "little structure for it; leave out --ann, and all items are scored"
+            "little structure for it; give --no-ann, and all items are scored"
         )
-    return shortlist._replace(recall=recall)
+    return Shortlist(index, recall)
 
 
 def measured_recall(shortlist: Shortlist, space: Space) -> float:

@@ -13,6 +13,7 @@ from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.contents import Contents
 from anchorrec_graph.serve.ranking import Wish, best_for_users
+from anchorrec_graph.serve.shortlist import renewed
 from anchorrec_graph.serve.space import Space, SpaceView
 
 SINCE = "since_training"  # in the card: pairs, users and items that came later
@@ -73,6 +74,7 @@ def with_interactions(
         bought=bought,
         known=known,
         fold_in=fold._replace(length=lengths),
+        shortlist=None if contents.shortlist is None else renewed(contents.shortlist, space),
     ), drift
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
 import torch
 from polars.testing import assert_frame_equal
 from shop import make_catalog
+from torch import Tensor
 
 from anchorrec_graph.data.manifest import file_hash
 from anchorrec_graph.errors import ConfigError, DataError, RunError
@@ -19,7 +20,9 @@ from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.graph import hnsw
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve import shortlist as module
+from anchorrec_graph.serve.additions import with_items
 from anchorrec_graph.serve.catalog import Catalog
+from anchorrec_graph.serve.contents import Contents
 from anchorrec_graph.serve.export import MANIFEST, SHORTLIST, save_export
 from anchorrec_graph.serve.shortlist import build_shortlist
 from anchorrec_graph.serve.space import Space
@@ -219,3 +222,75 @@ def test_users_may_go_while_the_index_stays(pair: tuple[Catalog, Catalog]) -> No
     left = Catalog(without_users(pair[0].contents, torch.tensor([0, 5])))
     assert left.contents.shortlist is pair[0].contents.shortlist
     assert_frame_equal(left.recommend(["u7"], k=5), pair[0].recommend(["u7"], k=5))
+
+
+class Placing(NamedTuple):
+    """Places items at rows that are given, as an attachment does at rows that it computes."""
+
+    rows_of: Tensor
+
+    def rows(self, _: object) -> dict[str, Tensor]:
+        return {"id": self.rows_of}
+
+
+def with_new_items(contents: Contents, rows: Tensor) -> Catalog:
+    """The items n0, n1, ... at the end."""
+    table = pl.DataFrame({"item_id": [f"n{n}" for n in range(len(rows))]})
+    placing: Any = Placing(rows)
+    return Catalog(with_items(contents, placing, table, {}))
+
+
+def test_new_items_are_found_through_the_index(
+    pair: tuple[Catalog, Catalog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = 50 * pair[0].space.user[:5]  # the best of these users, and behind all others in the table
+    grown, exact = (with_new_items(one.contents, fresh) for one in pair)
+    assert exact.contents.shortlist is None
+    save_export(grown.contents, tmp_path / "grown")
+    save_export(exact.contents, tmp_path / "built", ann=True)
+    for name in (SHORTLIST, MANIFEST):
+        assert (tmp_path / "grown" / name).read_bytes() == (tmp_path / "built" / name).read_bytes()
+    read = Catalog.from_export(tmp_path / "grown")
+    users = [f"u{n}" for n in range(5)]
+    expected = exact.recommend(users, k=3)
+
+    def never(*_: object) -> None:
+        raise AssertionError("all items were scored")
+
+    monkeypatch.setattr("anchorrec_graph.serve.ranking.top_k", never)
+    found = read.recommend(users, k=3)
+    assert {*found.filter(rank=1)["item_id"]} <= {f"n{n}" for n in range(5)}
+    assert_frame_equal(found, expected)
+
+
+def test_purchases_leave_the_index_and_are_in_the_recall(
+    pair: tuple[Catalog, Catalog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pair[0].contents.shortlist
+    monkeypatch.setattr(module, "EFFORT", 1)
+    monkeypatch.setattr(module, "LEAST", 0)
+    rows = [(f"new{n}", f"i{7 * n + m}") for n in range(40) for m in range(3)]
+    bought = pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
+    updated, _ = pair[0].update(bought)
+    after = updated.contents.shortlist
+    assert before is not None
+    assert after is not None
+    assert after.index is before.index
+    assert after.recall == module.measured_recall(before, updated.space)
+    old = module.measured_recall(before, pair[0].space)
+    assert after.recall != old, "the recall must be that of the users as they are now"
+
+
+def test_an_update_that_the_index_cannot_follow_is_refused(
+    pair: tuple[Catalog, Catalog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "measured_recall", lambda *_: 0.89)
+    refusal = r"finds 0\.890 of the 20 best items of users, below 0\.9: .* give --no-ann"
+    with pytest.raises(ConfigError, match=refusal):
+        with_new_items(pair[0].contents, torch.ones(1, 12))
+    with pytest.raises(ConfigError, match=refusal):
+        pair[0].update(pl.DataFrame({"user_id": ["new"], "item_id": ["i1"]}))
+    assert with_new_items(pair[1].contents, torch.ones(1, 12)).contents.shortlist is None
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="not finite"):
+        with_new_items(pair[0].contents, torch.full((1, 12), torch.nan))

@@ -32,9 +32,9 @@ def told(folder: Path) -> dict[str, Any]:
     return found
 
 
-def rows(folder: Path, what: str, name: str) -> Any:
+def rows(folder: Path, what: str, name: str, side: int = 0) -> Any:
     """An array of a site, as the browser reads it."""
-    described = told(folder)[what]
+    described = told(folder)["sides"][side][what]
     entry = described["arrays"][name]
     values = np.frombuffer((folder / "data" / described["file"]).read_bytes(), dtype="<f4")
     return values[entry["at"] :][: np.prod(entry["shape"])].reshape(entry["shape"])
@@ -62,12 +62,13 @@ def test_no_id_of_a_user_is_in_any_file(site: Path, api_catalog: Catalog) -> Non
 def test_only_the_users_that_were_asked_for_are_in_it(site: Path, api_catalog: Catalog) -> None:
     contents = api_catalog.contents
     about = told(site)
-    assert len(about["shoppers"]) == 3
+    shoppers = about["sides"][0]["shoppers"]
+    assert len(shoppers) == about["site"]["shoppers"] == 3
     for name, view in contents.space.views.items():
         if view.user is not None:
             found = rows(site, "space", f"user/{name}")
             np.testing.assert_array_equal(found, view.user[[5, 2, 9]].numpy())
-    for shopper, row in zip(about["shoppers"], (5, 2, 9), strict=True):
+    for shopper, row in zip(shoppers, (5, 2, 9), strict=True):
         user = str(api_catalog.user_ids[row])
         bought = api_catalog.explain("i0", user=user).purchases
         assert bought is not None
@@ -90,8 +91,9 @@ def test_rows_are_those_of_the_catalog_to_the_bit(site: Path, api_catalog: Catal
 def test_without_users(api_catalog: Catalog, tmp_path: Path) -> None:
     report = save_site(api_catalog, tmp_path / "site", [])
     assert report["shoppers"] == 0
-    assert told(tmp_path / "site")["shoppers"] == []
-    arrays = told(tmp_path / "site")["space"]["arrays"]
+    (side,) = told(tmp_path / "site")["sides"]
+    assert side["shoppers"] == []
+    arrays = side["space"]["arrays"]
     assert all(entry["shape"][0] == 0 for name, entry in arrays.items() if name.startswith("user/"))
 
 
@@ -103,7 +105,8 @@ def test_the_files_are_the_page_and_nothing_from_elsewhere(site: Path) -> None:
         source = OURS / path.name if path.name in ours else FOLDER / path.name
         assert path.read_bytes() == source.read_bytes()
     data = {path.name for path in (site / "data").iterdir()}
-    assert {"site.json", told(site)["space"]["file"], told(site)["features"]["file"]} == data
+    (side,) = told(site)["sides"]
+    assert {"site.json", side["space"]["file"], side["features"]["file"]} == data
     assert any(map(FEATURES.fullmatch, data))
     index = (site / "index.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in index
@@ -144,7 +147,7 @@ def test_whole_or_not_at_all(api_catalog: Catalog, tmp_path: Path, monkeypatch: 
 def test_a_catalog_that_folds_nobody_in(tmp_path: Path) -> None:
     save_site(make_catalog(), tmp_path / "site", [1])
     about = told(tmp_path / "site")
-    assert "made from embeddings alone" in about["fold_in"]
+    assert "made from embeddings alone" in about["sides"][0]["fold_in"]
     assert about["terms"]["tags"][1] == ["red", "big"]
     assert about["terms"]["tags"][0] is None
     assert about["terms"]["sizes"][2] == ["2", "10"]

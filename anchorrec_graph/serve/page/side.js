@@ -78,13 +78,18 @@ function row(card, body, scale, other) {
       { class: "what" },
       h("h3", {}, link(toItem(card.item_id), { dir: "auto" }, card.title)),
       h("p", { class: "fields" }, line(card, 2)),
-      h("p", { class: "place" }, place, h("span", { class: "total" }, `score ${points(card.score)}`), why),
+      h("p", { class: "place" }, place, h("span", { class: "total" }, `score ${points(card.score)}`)),
       bar(card.parts, scale),
       h(
-        "details",
-        { class: "split", open: wide.matches },
-        h("summary", {}, plural(Object.keys(card.parts).length, "part")),
-        partsList(card.parts),
+        "div",
+        { class: "below" },
+        h(
+          "details",
+          { class: "split", open: wide.matches },
+          h("summary", {}, plural(Object.keys(card.parts).length, "part")),
+          partsList(card.parts),
+        ),
+        why,
       ),
     ),
   );

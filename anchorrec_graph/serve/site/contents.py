@@ -1,8 +1,8 @@
-"""What a site holds of a catalog: one JSON object, and float32 rows that the browser scores with."""
+"""What a site holds of its models: one JSON object, and float32 rows that the browser scores with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -14,8 +14,8 @@ from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.api.columns import as_text, can_filter
 from anchorrec_graph.serve.api.limits import LIMITS
-from anchorrec_graph.serve.api.model import Model
 from anchorrec_graph.serve.contents import Contents
+from anchorrec_graph.serve.site.sides import Side
 
 Arrays = Mapping[str, Tensor]
 NATIVE_MIB = 16  # of native features; beyond that a site has each item's nearest instead
@@ -55,15 +55,19 @@ def space_arrays(contents: Contents, users: Tensor) -> Arrays:
     return arrays
 
 
-def feature_arrays(contents: Contents) -> Arrays:
-    """For neighbours by look and words: native features in unit rows, or `near_arrays` if they are large."""
-    if is_large(contents):
+def feature_arrays(contents: Contents, near: bool) -> Arrays:
+    """For neighbours by look and words: native features in unit rows, or `near_arrays`."""
+    if near:
         return near_arrays(contents.features)
     return {f"features/{name}": rows for name, rows in contents.features.items()}
 
 
-def is_large(contents: Contents) -> bool:
-    return sum(4 * rows.numel() for rows in contents.features.values()) > NATIVE_MIB * 2**20
+def needs_near(sides: Sequence[Side]) -> bool:
+    """Whether the features of a model are too large for a site; it holds the nearest for all models then."""
+    sizes = [
+        sum(4 * rows.numel() for rows in side.model.catalog.contents.features.values()) for side in sides
+    ]
+    return max(sizes) > NATIVE_MIB * 2**20
 
 
 def near_arrays(features: Mapping[str, Tensor]) -> Arrays:
@@ -95,32 +99,44 @@ def _nearest(rows: Tensor) -> Tensor:
     return torch.cat(blocks)
 
 
-def about_site(model: Model, users: Tensor, pictures: Mapping[str, str]) -> dict[str, Any]:
+def about_site(sides: Sequence[Side], pictures: Mapping[str, str]) -> dict[str, Any]:
     """What `GET /api/catalog` says, and all that its other answers are made of but the arrays.
 
+    The cards and columns are those of the first model. Users become shopper 1, 2, ... and their ids are left
+    out.
+
     Args:
-        users: rows of the users to show; they become shopper 1, 2, ... and their ids are left out.
         pictures: item id -> file.
     """
-    contents = model.catalog.contents
-    fold = contents.fold_in
-    cards = model.cards.of_rows(range(len(contents.items)))
+    model, users = sides[0]
+    items = model.catalog.items
+    cards = model.cards.of_rows(range(len(items)))
     return {
-        "models": [model.about()],
+        "models": [side.model.about() for side in sides],
         "columns": [column._asdict() for column in model.columns],
         "images": bool(pictures),
         "encoders": {"image": False, "text": False},
         "limits": LIMITS._asdict(),
-        "site": {"shoppers": len(users), "near": NEAR if is_large(contents) else None},
+        "site": {"shoppers": len(users), "near": NEAR if needs_near(sides) else None},
         "cards": [card | {"image": card["item_id"] in pictures} for card in cards],
         "pictures": {
             row: pictures[card["item_id"]] for row, card in enumerate(cards) if card["item_id"] in pictures
         },
-        "terms": _terms(contents.items),
+        "terms": _terms(items),
+        "sides": [_about_side(side) for side in sides],
+    }
+
+
+def _about_side(side: Side) -> dict[str, Any]:
+    """What is of one model alone."""
+    contents, fold = side.model.catalog.contents, side.model.catalog.contents.fold_in
+    return {
+        "key": side.model.key,
+        "modalities": list(contents.features),
         "dim": contents.space.item.shape[1],
         "starts": {name: view.start for name, view in contents.space.views.items()},
         "fold_in": fold if isinstance(fold, str) else _fold(fold),
-        "shoppers": _shoppers(contents, users),
+        "shoppers": _shoppers(contents, side.users),
     }
 
 

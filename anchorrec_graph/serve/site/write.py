@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.files import new_folder
 from anchorrec_graph.serve.api.errors import ApiError
 from anchorrec_graph.serve.api.images import read_picture
 from anchorrec_graph.serve.api.limits import LIMITS
-from anchorrec_graph.serve.api.model import Model, make_model
+from anchorrec_graph.serve.api.model import Model
 from anchorrec_graph.serve.api.page import INDEX, read_assets
 from anchorrec_graph.serve.api.service import to_json
 from anchorrec_graph.serve.catalog import Catalog
-from anchorrec_graph.serve.site.contents import about_site, feature_arrays, pack, space_arrays
+from anchorrec_graph.serve.site.contents import about_site, feature_arrays, needs_near, pack, space_arrays
+from anchorrec_graph.serve.site.sides import Side, sides_of
 
 OURS = Path(__file__).parent / "page"  # api.js in place of the page's own, and what it is made of
 POLICY = (
@@ -44,28 +45,34 @@ def sample_users(num_users: int, count: int) -> list[int]:
 
 
 def save_site(
-    catalog: Catalog, folder: str | Path, users: Sequence[int], images: Path | None = None, most_mib: int = 64
+    catalog: Catalog,
+    folder: str | Path,
+    users: Sequence[int],
+    images: Path | None = None,
+    most_mib: int = 64,
+    compare: Catalog | None = None,
 ) -> dict[str, Any]:
-    """Write a site of one model; returns what is in it. The folder appears whole, or not at all.
+    """Write a site of one model, or of two; returns what is in it. The folder appears whole, or not at all.
 
     Scores, neighbours and reasons are computed in the browser from all items' rows, so they are those of the
     API to float32's last digits.
 
     Args:
-        users: rows of the users to show, without their ids, as shopper 1, 2, ...
+        users: rows of the users to show, without their ids, as shopper 1, 2, ... (`known_to_both`).
         images: pictures named by item id, which are copied.
         most_mib: size beyond which nothing is written: visitors load all of it but the pictures.
+        compare: a second model of the same items, to show beside the first.
 
     Raises:
         RunError: the folder is there already.
         ConfigError: the site would be larger than `most_mib`.
-        DataError: the catalog is empty, or what `find_pictures` refuses.
+        DataError: what `sides_of` refuses.
     """
-    model = make_model("a", catalog, images)
+    sides = sides_of(catalog, users, images, compare)
     with new_folder(Path(folder)) as temporary:
         _write_page(temporary)
-        pictures = _write_pictures(temporary / "pictures", model)
-        _write_data(temporary / "data", model, torch.tensor(users, dtype=torch.long), pictures)
+        pictures = _write_pictures(temporary / "pictures", sides[0].model)
+        _write_data(temporary / "data", sides, pictures)
         sizes = {path: path.stat().st_size for path in temporary.rglob("*") if path.is_file()}
         if sum(sizes.values()) > most_mib * 2**20:
             raise ConfigError(
@@ -74,6 +81,7 @@ def save_site(
             )
     return {
         "name": catalog.name,
+        "compare": None if compare is None else compare.name,
         "items": len(catalog.items),
         "shoppers": len(users),
         "pictures": len(pictures),
@@ -112,14 +120,19 @@ def _write_pictures(folder: Path, model: Model) -> dict[str, str]:
     return written
 
 
-def _write_data(folder: Path, model: Model, users: torch.Tensor, pictures: dict[str, str]) -> None:
-    """Arrays have their hash in their names: a host's cache cannot mix two sites."""
+def _write_data(folder: Path, sides: Sequence[Side], pictures: dict[str, str]) -> None:
     folder.mkdir()
-    about = about_site(model, users, pictures)
-    contents = model.catalog.contents
-    for name, arrays in (("space", space_arrays(contents, users)), ("features", feature_arrays(contents))):
-        packed = pack(arrays)
-        file = f"{name}-{hashlib.sha256(packed.content).hexdigest()[:12]}.bin"
-        (folder / file).write_bytes(packed.content)
-        about[name] = {"file": file, "arrays": packed.places}
+    about, near = about_site(sides, pictures), needs_near(sides)
+    for told, (model, users) in zip(about["sides"], sides, strict=True):
+        contents = model.catalog.contents
+        told["space"] = _write_arrays(folder, "space", space_arrays(contents, users))
+        told["features"] = _write_arrays(folder, "features", feature_arrays(contents, near))
     (folder / "site.json").write_bytes(to_json(about))
+
+
+def _write_arrays(folder: Path, name: str, arrays: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A file with its hash in its name: a host's cache cannot mix two sites; equal arrays are one file."""
+    packed = pack(arrays)
+    file = f"{name}-{hashlib.sha256(packed.content).hexdigest()[:12]}.bin"
+    (folder / file).write_bytes(packed.content)
+    return {"file": file, "arrays": packed.places}

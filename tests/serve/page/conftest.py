@@ -14,6 +14,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from site_world import hosting_sites
+
+    with hosting_sites(tmp_path_factory.mktemp("sites")) as found:
+        yield found
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Of one file: while it is open, its event loop is the only one that this thread can have."""
@@ -46,4 +54,18 @@ def visitor(context: Any, world: Any) -> Iterator[Any]:
     found = Visitor(context.new_page(), world.url)
     yield found
     assert found.complaints == []
+    assert found.page.evaluate("window.hacked") is None
+
+
+@pytest.fixture
+def guest(context: Any, sites: Any) -> Iterator[Any]:
+    """Of the site of anchorrec. Nothing outside its folder may be asked for, and no method but GET."""
+    from page_world import Visitor
+
+    found = Visitor(context.new_page(), sites.address("anchorrec"))
+    methods: set[str] = set()
+    found.page.on("request", lambda request: methods.add(request.method))
+    yield found
+    assert found.complaints == []
+    assert methods <= {"GET"}
     assert found.page.evaluate("window.hacked") is None

@@ -1,4 +1,4 @@
-"""Sites of three models below one folder, behind a host that knows files and nothing else."""
+"""Sites of three models, and of pairs of them, below one folder, behind a host that knows only files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import torch
 from api_world import picture, train_run
 from page_world import dressed
 from shop import make_catalog
 
 from anchorrec_graph.serve.api.model import Model, make_model
 from anchorrec_graph.serve.catalog import Catalog
+from anchorrec_graph.serve.site.sides import in_order
 from anchorrec_graph.serve.site.write import save_site
 
 USERS = [3, 17, 8, 30]  # rows, and their ids but for the first letter; shopper 1 is the first of them
@@ -67,9 +69,20 @@ def hosting_sites(folder: Path) -> Iterator[Sites]:
         save_site(catalog, folder / "www" / "some" / "where" / name, USERS, images)
     place = folder / "www" / "some" / "where"
     save_site(catalogs["anchorrec"], place / "nobody", [])
+    save_pairs(place, catalogs["anchorrec"], catalogs["lightgcn"], pictures)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("anchorrec_graph.serve.site.contents.NATIVE_MIB", 0)
         patch.setattr("anchorrec_graph.serve.site.contents.NEAR", NEAR)
         save_site(catalogs["anchorrec"], place / "large", USERS)
     with hosting(folder / "www") as url:
         yield Sites(url, {name: make_model("a", catalog, None) for name, catalog in catalogs.items()})
+
+
+def save_pairs(place: Path, first: Catalog, second: Catalog, pictures: Path) -> None:
+    """Two models side by side; the rows of the second stand for other items and users than in the first."""
+    turned = in_order(second.contents, torch.arange(len(second.items)).flip(0))
+    other = Catalog(turned).forget([str(second.user_ids[0])])
+    save_site(first, place / "pair", USERS, pictures, compare=other)
+    reason = "this model makes nobody from items"
+    unable = Catalog(turned._replace(fold_in=reason))
+    save_site(first, place / "unable", USERS, compare=unable)

@@ -4,21 +4,26 @@ import { sharing } from "./finds.js";
 import { Problem } from "./latest.js";
 import { nearest } from "./near.js";
 import { best, dot, space } from "./scores.js";
-import { arrays, cardOf, known, rowOf } from "./store.js";
+import { arrays, cardOf, known, modelOf, rowOf } from "./store.js";
 
 const NONE = Number.NEGATIVE_INFINITY;
-const lengths = {}; // name -> of every row
-const isNative = (name) => known().models[0].modalities.includes(name);
+const lengths = new Map(); // rows -> the length of each
 
 /** The rows by name, and their lengths. */
-async function rowsBy(name) {
-  const rows = isNative(name) ? (await arrays("features"))[`features/${name}`] : await learnt(name);
-  lengths[name] ??= Float64Array.from({ length: rows.rows }, (_, row) => Math.sqrt(square(rows, row)));
-  return { rows, lengths: lengths[name] };
+async function rowsBy(model, name) {
+  const native = model.modalities.includes(name);
+  const rows = native ? (await arrays(model.features))[`features/${name}`] : await learnt(model, name);
+  if (!lengths.has(rows)) {
+    lengths.set(
+      rows,
+      Float64Array.from({ length: rows.rows }, (_, row) => Math.sqrt(square(rows, row))),
+    );
+  }
+  return { rows, lengths: lengths.get(rows) };
 }
 
-async function learnt(name) {
-  const { final, views } = await space();
+async function learnt(model, name) {
+  const { final, views } = await space(model.key);
   const found = name === "final" ? final : views.find((view) => view.name === name)?.item;
   if (!found) throw new Problem("invalid", `by: unknown similarity '${name}'`, "by");
   return found;
@@ -39,8 +44,10 @@ function cosines({ rows, lengths: sizes }, row) {
 }
 
 /** The mean of an item's cosines with all others by [name, share]; -Infinity for those that have no row. */
-async function mixedOfAll(row, shares) {
-  const ways = await Promise.all(shares.map(async ([name, share]) => ({ share, ...(await rowsBy(name)) })));
+async function mixedOfAll(model, row, shares) {
+  const ways = await Promise.all(
+    shares.map(async ([name, share]) => ({ share, ...(await rowsBy(model, name)) })),
+  );
   const values = new Float64Array(known().cards.length);
   if (ways.every(({ lengths: sizes }) => sizes[row] === 0)) return values.fill(NONE);
   for (const way of ways) {
@@ -61,14 +68,16 @@ function mixedOf(near, shares) {
 }
 
 /** The k items most like one, as /api/similar. */
-export async function similar({ item, by, k, across }) {
+export async function similar({ model: key, item, by, k, across }) {
+  const model = modelOf(key);
   const row = rowOf(item, "item");
   const given = Object.entries(typeof by === "string" ? { [by]: 1 } : by).filter(([, share]) => share > 0);
   const whole = given.reduce((sum, [, share]) => sum + share, 0);
   const shares = given.map(([name, share]) => [name, share / whole]);
   const names = given.map(([name]) => name);
-  const near = names.every(isNative) ? await nearest(row, names) : null;
-  const values = near ? mixedOf(near, shares) : await mixedOfAll(row, shares);
+  const native = names.every((name) => model.modalities.includes(name));
+  const near = native ? await nearest(model, row, names) : null;
+  const values = near ? mixedOf(near, shares) : await mixedOfAll(model, row, shares);
   if (values.every((value) => value === NONE)) {
     throw new Problem("invalid", `item '${item}' has nothing to compare by ${names.join(" and ")}`, "item");
   }
@@ -81,9 +90,9 @@ export async function similar({ item, by, k, across }) {
 }
 
 /** Of some rows those most like an item by native features: {row, cosine}. */
-export async function mostAlike(modality, item, others, k) {
-  const near = await nearest(item, known().models[0].modalities);
-  const all = near ? mixedOf(near, [[modality, 1]]) : await mixedOfAll(item, [[modality, 1]]);
+export async function mostAlike(model, modality, item, others, k) {
+  const near = await nearest(model, item, model.modalities);
+  const all = near ? mixedOf(near, [[modality, 1]]) : await mixedOfAll(model, item, [[modality, 1]]);
   const found = others.filter((row) => row !== item && all[row] > NONE);
   return found
     .sort((a, b) => all[b] - all[a])

@@ -25,8 +25,9 @@ export const item = async (id) => cardOf(rowOf(id, "item_id"));
 
 export const users = async ({ q = "", limit }) => shoppers(q, limit);
 
-export async function recommend({ user, history, k, exclude_seen: fresh, filters = {}, weights = {} }) {
-  const all = await space();
+export async function recommend(question) {
+  const { model, user, history, k, exclude_seen: fresh, filters = {}, weights = {} } = question;
+  const all = await space(model);
   const { query, has } = someone(all, { user, history });
   const values = scores(all, query, weights);
   const passes = allowed(filters);
@@ -44,8 +45,8 @@ export async function recommend({ user, history, k, exclude_seen: fresh, filters
 
 export const similar = async (question) => ({ items: await alike(question) });
 
-export async function explain({ user, history, item: id, k }) {
-  const all = await space();
+export async function explain({ model, user, history, item: id, k }) {
+  const all = await space(model);
   return reasons(all, someone(all, { user, history }), rowOf(id, "item"), k);
 }
 

@@ -88,7 +88,7 @@ function placeOf([title, id], whole) {
 
 /** Shoppers whose number holds the text; those that begin with it stand first. */
 export function shoppers(text, limit) {
-  const all = known().shoppers.map((_, place) => String(place + 1));
+  const all = Array.from({ length: known().site.shoppers }, (_, place) => String(place + 1));
   const wanted = text
     .trim()
     .toLowerCase()

@@ -6,8 +6,8 @@
 import { arrays } from "./store.js";
 
 /** Row -> {modality: cosine} of the items nearest to one by any of `names`, or null if features are here. */
-export async function nearest(item, names) {
-  const all = await arrays("features");
+export async function nearest(model, item, names) {
+  const all = await arrays(model.features);
   const known = Object.keys(all).filter((name) => name.startsWith("near/"));
   if (known.length === 0) return null;
   const modalities = known.map((name) => name.slice("near/".length));

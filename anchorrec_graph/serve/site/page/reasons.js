@@ -10,8 +10,8 @@ export async function explain(space, whom, item, k) {
   const candidate = (row) => row === item || !has.has(row);
   const share = (value) => (score > 0 ? value / score : null);
   const similar = {};
-  for (const modality of known().models[0].modalities) {
-    const found = await mostAlike(modality, item, bought, k);
+  for (const modality of space.model.modalities) {
+    const found = await mostAlike(space.model, modality, item, bought, k);
     similar[modality] = found.map(({ row, cosine }) => ({ ...named(row), cosine }));
   }
   return {
@@ -57,7 +57,7 @@ function rankWithout(space, query, view, item, candidate) {
 /** What each purchase brought: the product of what it sent with the item. Only the first k are named. */
 function purchases(space, { query, bought, pieces }, item, k, candidate, share) {
   if (pieces === null) {
-    return { own: null, purchases: null, other_purchases: null, no_purchases: known().fold_in };
+    return { own: null, purchases: null, other_purchases: null, no_purchases: space.model.fold_in };
   }
   const values = pieces.map((piece) => dot(space.final, item, piece));
   const order = [...values.keys()].sort((a, b) => values[b] - values[a]);

@@ -3,19 +3,21 @@
  * ½<u^m, F_i> + ½<F_u, i^m>, each times its weight, with F the sum of the views' rows.
  */
 
-import { arrays, known } from "./store.js";
+import { arrays, known, modelOf } from "./store.js";
 
-let made = null;
+const made = new Map(); // model -> its space
 
-/** {dim, count, views: [{name, start, item, user}], final}, with the items' final rows. */
-export async function space() {
-  const rows = await arrays("space");
-  made ??= build(rows);
-  return made;
+/** Of a model: {model, dim, count, views: [{name, start, item, user}], final}, with the items' final rows. */
+export async function space(key) {
+  const model = modelOf(key);
+  const rows = await arrays(model.space);
+  if (!made.has(model)) made.set(model, build(model, rows));
+  return made.get(model);
 }
 
-function build(rows) {
-  const { dim, starts, cards } = known();
+function build(model, rows) {
+  const { dim, starts } = model;
+  const { cards } = known();
   const views = Object.entries(starts).map(([name, start]) => ({
     name,
     start,
@@ -26,7 +28,7 @@ function build(rows) {
   for (const { start, item } of views) {
     for (let row = 0; row < item.rows; row++) addRow(final.values, row * dim + start, item, row, 1);
   }
-  return { dim, count: cards.length, views, final, rows };
+  return { model, dim, count: cards.length, views, final, rows };
 }
 
 /** Adds `factor` times a row to the numbers from `at` on. */

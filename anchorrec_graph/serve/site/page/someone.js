@@ -2,7 +2,7 @@
 
 import { Problem } from "./latest.js";
 import { addRow } from "./scores.js";
-import { known, rowOf } from "./store.js";
+import { rowOf } from "./store.js";
 
 /**
  * For {user} or {history}: {query, bought, has, pieces}. `bought` are rows of the items that they are a sum
@@ -15,7 +15,7 @@ export function someone(space, { user, history }) {
 
 function shopper(space, user) {
   const place = /^[1-9]\d*$/.test(user) ? Number(user) - 1 : -1;
-  const told = known().shoppers[place];
+  const told = space.model.shoppers[place];
   if (told === undefined) throw new Problem("unknown_user", "unknown shopper", "user");
   const views = {};
   for (const { name, start, user: rows } of space.views) {
@@ -23,7 +23,7 @@ function shopper(space, user) {
     views[name] = new Float64Array(space.dim);
     addRow(views[name], start, rows, place, 1);
   }
-  const able = typeof known().fold_in !== "string";
+  const able = typeof space.model.fold_in !== "string";
   const pieces = able ? piecesOf(space, told.bought, told.length) : null;
   return {
     query: { user: total(space, views), views },
@@ -34,7 +34,7 @@ function shopper(space, user) {
 }
 
 function stranger(space, history) {
-  const { fold_in: fold } = known();
+  const { fold_in: fold } = space.model;
   const rows = [...new Set(history.map((id, place) => rowOf(id, `history.${place}`)))].sort((a, b) => a - b);
   if (typeof fold === "string") throw new Problem("unsupported", fold);
   const length = lengthOf(space, rows);
@@ -42,7 +42,7 @@ function stranger(space, history) {
   for (const [name, start] of Object.entries(fold.start)) {
     const row = new Float64Array(space.dim);
     const own = space.rows[`own/${name}`];
-    if (own) addRow(row, start, own, 0, 1 / divisor(name, length));
+    if (own) addRow(row, start, own, 0, 1 / divisor(fold, name, length));
     for (const item of rows) send(space, row, name, item, rows.length, length);
     views[name] = row;
   }
@@ -52,18 +52,18 @@ function stranger(space, history) {
 
 /** Adds what one of n items sends to the view of somebody of this length. */
 function send(space, target, name, item, n, length) {
-  const { start } = known().fold_in;
+  const { fold_in: fold } = space.model;
   const rows = space.rows[`sent/${name}`];
-  if (rows) addRow(target, start[name], rows, item, 1 / (Math.sqrt(n) * divisor(name, length)));
+  if (rows) addRow(target, fold.start[name], rows, item, 1 / (Math.sqrt(n) * divisor(fold, name, length)));
 }
 
 /** Some views are scaled together to length 1; `length` is null where none are. */
-function divisor(name, length) {
-  return length !== null && known().fold_in.learned.includes(name) ? Math.max(length, 1.2e-38) : 1;
+function divisor(fold, name, length) {
+  return length !== null && fold.learned.includes(name) ? Math.max(length, 1.2e-38) : 1;
 }
 
 function lengthOf(space, rows) {
-  const { learned, start, scaled } = known().fold_in;
+  const { learned, start, scaled } = space.model.fold_in;
   if (!scaled) return null;
   const sum = new Float64Array(space.dim);
   for (const name of learned) {
@@ -77,7 +77,7 @@ function lengthOf(space, rows) {
 function piecesOf(space, bought, length) {
   return bought.map((item) => {
     const row = new Float64Array(space.dim);
-    for (const name of Object.keys(known().fold_in.start))
+    for (const name of Object.keys(space.model.fold_in.start))
       send(space, row, name, item, bought.length, length);
     return row;
   });

@@ -1,11 +1,11 @@
-/** The files of this site: what is known of the items and shoppers, and the rows that scores are made of. */
+/** The files of this site: what is known of the items and the models, and the rows that scores are made of. */
 
 import { Problem } from "./latest.js";
 
 const FOLDER = new URL("../data/", import.meta.url);
 
 let told = null;
-const loading = {}; // file -> promise of its arrays
+const loading = {}; // file -> promise of its bytes
 
 async function file(name, read) {
   try {
@@ -27,15 +27,30 @@ export async function load() {
 /** What `load` has given. */
 export const known = () => told;
 
-/** The arrays of "space" or "features" by name, {values, rows, width}; loaded when they are first needed. */
-export function arrays(what) {
-  const { file: name, arrays: index } = told[what];
-  loading[name] ??= file(name, (response) => response.arrayBuffer())
-    .then((buffer) => unpack(buffer, index))
-    .catch((error) => {
-      delete loading[name];
-      throw error;
-    });
+/**
+ * What is known of one model: {key, modalities, dim, starts, fold_in, shoppers}, and where its arrays are,
+ * {space, features}. Without a key, of the first.
+ */
+export function modelOf(key = told.models[0].key) {
+  const found = told.sides.find((one) => one.key === key);
+  if (!found) throw new Problem("invalid", "this site compares no second model", "model");
+  return found;
+}
+
+/**
+ * A model's `space` or `features` by name, {values, rows, width}; loaded when they are first needed. Two
+ * models may have theirs in one file.
+ */
+export async function arrays(place) {
+  place.found ??= unpack(await bytes(place.file), place.arrays);
+  return place.found;
+}
+
+function bytes(name) {
+  loading[name] ??= file(name, (response) => response.arrayBuffer()).catch((error) => {
+    delete loading[name];
+    throw error;
+  });
   return loading[name];
 }
 
