@@ -1,0 +1,115 @@
+"""Tasks on a Ray cluster, several at once, and what becomes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from anchorrec_graph.cluster.connection import Cluster
+from anchorrec_graph.errors import AnchorRecError, ConfigError
+from anchorrec_graph.text import first_line
+
+RETRIES = 1  # times that a task is begun again after its process was lost
+PATIENCE = 10.0  # seconds that cancelled tasks have to clear away what they left
+
+
+class Outcome(NamedTuple):
+    """What became of a task: a value, or an error."""
+
+    index: int  # of its arguments
+    value: Any
+    error: Exception | None
+
+
+def completed(
+    cluster: Cluster,
+    function: Callable[..., Any],
+    arguments: Iterable[tuple[Any, ...]],
+    *,
+    fresh: bool = False,
+    gpus: int = 0,
+) -> Iterator[Outcome]:
+    """Run `function(*arguments)` for each of the arguments in tasks, and yield what becomes of each, as it ends.
+
+    Arguments are taken when there is room for their task. One whose process is lost is begun again, `RETRIES`
+    times. When the iterator is closed, tasks that still run are cancelled.
+
+    Args:
+        function: of a module, which the machines import by its name.
+        fresh: whether each task has a process of its own.
+        gpus: of each task.
+    """
+    import ray
+
+    call = remote(cluster, function, fresh=fresh, gpus=gpus).remote
+    waiting = enumerate(arguments)
+    running: dict[Any, tuple[int, tuple[Any, ...], int]] = {}
+    try:
+        while True:
+            while len(running) < cluster.at_once and (following := next(waiting, None)) is not None:
+                running[call(*following[1])] = (*following, 0)
+            if not running:
+                return
+            (ended,), _ = ray.wait(list(running))
+            index, values, lost = running.pop(ended)
+            try:
+                outcome = Outcome(index, ray.get(ended), None)
+            except ray.exceptions.RayError as error:
+                if was_lost(error) and lost < RETRIES:
+                    running[call(*values)] = (index, values, lost + 1)
+                    continue
+                outcome = Outcome(index, None, cause(error))
+            yield outcome
+    finally:
+        cancel(list(running))
+
+
+def remote(
+    cluster: Cluster,
+    function: Callable[..., Any],
+    *,
+    fresh: bool = False,
+    gpus: int = 0,
+) -> Any:
+    """Ray's remote function. Ray itself tries none again: it would not stop for those that lack memory."""
+    import ray
+
+    if gpus and not ray.cluster_resources().get("GPU"):
+        raise ConfigError("no machine of the cluster has a GPU; take -o device=cpu")
+    resources = {"num_cpus": cluster.cpus, "num_gpus": gpus, "max_retries": 0, "max_calls": int(fresh)}
+    return ray.remote(**resources)(function)
+
+
+def cancel(running: list[Any]) -> None:
+    """Stop tasks, and give them time to clear away what they left."""
+    import ray
+
+    if not running or not ray.is_initialized():
+        return
+    for task in running:
+        ray.cancel(task)
+    ray.wait(running, num_returns=len(running), timeout=PATIENCE)
+
+
+def was_lost(error: Exception) -> bool:
+    """Whether the process or the machine of a task ended under it."""
+    from ray import exceptions
+
+    lost = (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError)
+    return isinstance(error, lost)
+
+
+def cause(error: Exception) -> Exception:
+    """What a task itself raised; an AnchorRecError if it could not, because its process was ended."""
+    from ray import exceptions
+
+    if isinstance(error, exceptions.RayTaskError):
+        return error.cause if isinstance(error.cause, Exception) else error
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return AnchorRecError(
+            "Ray ended the process, because its machine had no memory left; "
+            "a larger --ray-cpus puts fewer of them on a machine"
+        )
+    if was_lost(error):
+        return AnchorRecError("the process was killed, perhaps for want of memory, or its machine was lost")
+    return AnchorRecError(f"Ray: {first_line(error)}")
