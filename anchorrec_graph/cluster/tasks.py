@@ -29,7 +29,7 @@ def completed(
     fresh: bool = False,
     gpus: int = 0,
 ) -> Iterator[Outcome]:
-    """Run `function(*arguments)` for each of the arguments in tasks, and yield what becomes of each, as it ends.
+    """Run `function(*arguments)` for each of the arguments in a task; yields what becomes of each as it ends.
 
     Arguments are taken when there is room for their task. One whose process is lost is begun again, `RETRIES`
     times. When the iterator is closed, tasks that still run are cancelled.
@@ -71,7 +71,13 @@ def remote(
     fresh: bool = False,
     gpus: int = 0,
 ) -> Any:
-    """Ray's remote function. Ray itself tries none again: it would not stop for those that lack memory."""
+    """Ray's remote function; it gives a stream if `function` is a generator.
+
+    Ray itself begins nothing again: it would never stop with a task that lacks memory.
+
+    Raises:
+        ConfigError: GPUs are wanted and there are none.
+    """
     import ray
 
     if gpus and not ray.cluster_resources().get("GPU"):
@@ -81,14 +87,15 @@ def remote(
 
 
 def cancel(running: list[Any]) -> None:
-    """Stop tasks, and give them time to clear away what they left."""
+    """Stop tasks or streams, and give them time to clear away what they left."""
     import ray
 
     if not running or not ray.is_initialized():
         return
     for task in running:
         ray.cancel(task)
-    ray.wait(running, num_returns=len(running), timeout=PATIENCE)
+    ends = [task if isinstance(task, ray.ObjectRef) else task.completed() for task in running]
+    ray.wait(ends, num_returns=len(ends), timeout=PATIENCE)
 
 
 def was_lost(error: Exception) -> bool:
