@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,8 @@ def connected(address: str, cpus: int = 1, at_once: int | None = None) -> Iterat
             or one has other versions of the packages.
     """
     require_extra("ray", "--ray", {"ray": "ray"})
+    if "://" in address:
+        raise ConfigError(f"--ray {address}: start the command on a machine of the cluster, with --ray auto")
     import ray
 
     with ExitStack() as stack:
@@ -59,8 +62,8 @@ def _started() -> Iterator[None]:
 
     place = SHORT if SHORT.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="ray-", dir=place, ignore_cleanup_errors=True) as home:
-        # the processes inherit them
-        with _environment(TMPDIR=home, RAY_USAGE_STATS_ENABLED="0"):
+        modules = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # workers find what we find
+        with _environment(TMPDIR=home, PYTHONPATH=modules, RAY_USAGE_STATS_ENABLED="0"):
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -78,8 +81,6 @@ def _started() -> Iterator[None]:
 def _joined(address: str) -> Iterator[None]:
     import ray
 
-    if "://" in address:
-        raise ConfigError(f"--ray {address}: start the command on a machine of the cluster, with --ray auto")
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
