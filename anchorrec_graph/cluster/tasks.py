@@ -16,7 +16,7 @@ PATIENCE = 10.0  # seconds that cancelled tasks have to clear away what they lef
 class Outcome(NamedTuple):
     """What became of a task: a value, or an error."""
 
-    index: int  # of its arguments
+    number: int  # of its arguments, from 0
     value: Any
     error: Exception | None
 
@@ -110,8 +110,12 @@ def cause(error: Exception) -> Exception:
     """What a task itself raised; an AnchorRecError if it could not, because its process was ended."""
     from ray import exceptions
 
-    if isinstance(error, exceptions.RayTaskError):
-        return error.cause if isinstance(error.cause, Exception) else error
+    if isinstance(error, exceptions.RayTaskError) and isinstance(error.cause, Exception):
+        error = error.cause
+    if not isinstance(error, exceptions.RayError):
+        return error
+    if isinstance(missing := getattr(error, "client_exc", None), ImportError):
+        return AnchorRecError(f"a machine lacks a module of yours ({missing}); install it on all of them")
     if isinstance(error, exceptions.OutOfMemoryError):
         return AnchorRecError(
             "Ray ended the process, because its machine had no memory left; "

@@ -66,7 +66,7 @@ def run_jobs_on(cluster: Cluster, jobs: Sequence[Job], done: Done) -> list[Failu
 
     try:
         for outcome in completed(cluster, train, arguments(), fresh=True):
-            job, lock = begun[outcome.index]
+            job, lock = begun[outcome.number]
             if outcome.error is not None:
                 lock.close()
                 failed(job, outcome.error)

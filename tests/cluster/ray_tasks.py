@@ -92,7 +92,7 @@ def rate_or_die(config: Any, data: Any, threads: int) -> Iterator[tuple[int, flo
 
 
 def worse_and_worse(config: Any, data: Any, threads: int) -> Iterator[tuple[int, float]]:
-    """Constant values; of the settings that are drawn late, for ever."""
+    """Constant values, of small learning rates for ever."""
     epoch = 0
     while epoch < 14 or config.train.learning_rate < 1e-3:
         epoch += 1

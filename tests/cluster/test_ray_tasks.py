@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from anchorrec_graph.errors import AnchorRecError, ConfigError, DataError
 
 
 def values(*arguments: Any, **options: Any) -> dict[int, Any]:
-    return {outcome.index: outcome.value for outcome in completed(*arguments, **options)}
+    return {outcome.number: outcome.value for outcome in completed(*arguments, **options)}
 
 
 def test_every_task_has_its_value(cluster: Cluster) -> None:
@@ -50,16 +51,29 @@ def test_fresh_processes(cluster: Cluster) -> None:
 
 
 def test_an_error_is_the_one_that_was_raised_and_others_go_on(cluster: Cluster) -> None:
-    found = {o.index: o for o in completed(cluster, fail, [(0,), (1,), (5,)])}
+    found = {o.number: o for o in completed(cluster, fail, [(0,), (1,), (5,)])}
     assert isinstance(found[0].error, ZeroDivisionError)
     assert isinstance(found[1].error, DataError)
     assert str(found[1].error) == "row 7: is odd"
     assert (found[2].value, found[2].error) == (2, None)
 
 
+def test_a_class_that_only_this_process_knows(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text("class Mine: ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = importlib.import_module("only_here").Mine()
+    (outcome,) = completed(cluster, double, [(mine,)])
+    assert type(outcome.error) is AnchorRecError
+    assert str(outcome.error) == (
+        "a machine lacks a module of yours (No module named 'only_here'); install it on all of them"
+    )
+
+
 def test_a_lost_process_is_tried_again_but_not_for_ever(cluster: Cluster, tmp_path: Path) -> None:
     once, always = tmp_path / "once", tmp_path / "always"
-    found = {o.index: o for o in completed(cluster, die, [(once, 1), (always, 10**6)])}
+    found = {o.number: o for o in completed(cluster, die, [(once, 1), (always, 10**6)])}
     assert (found[0].value, found[0].error) == (2, None)
     assert type(found[1].error) is AnchorRecError
     assert str(found[1].error).startswith("the process was killed, perhaps for want of memory")
