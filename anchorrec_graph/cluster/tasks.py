@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple
 
 from anchorrec_graph.cluster.connection import Cluster
@@ -28,7 +28,7 @@ def completed(
     *,
     fresh: bool = False,
     gpus: int = 0,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Run `function(*arguments)` for each of the arguments in a task; yields what becomes of each as it ends.
 
     Arguments are taken when there is room for their task. One whose process is lost is begun again, `RETRIES`
@@ -51,14 +51,14 @@ def completed(
             if not running:
                 return
             (ended,), _ = ray.wait(list(running))
-            index, values, lost = running.pop(ended)
+            number, values, lost = running.pop(ended)
             try:
-                outcome = Outcome(index, ray.get(ended), None)
+                outcome = Outcome(number, ray.get(ended), None)
             except ray.exceptions.RayError as error:
                 if was_lost(error) and lost < RETRIES:
-                    running[call(*values)] = (index, values, lost + 1)
+                    running[call(*values)] = (number, values, lost + 1)
                     continue
-                outcome = Outcome(index, None, cause(error))
+                outcome = Outcome(number, None, cause(error))
             yield outcome
     finally:
         cancel(list(running))
@@ -111,7 +111,9 @@ def cause(error: Exception) -> Exception:
     from ray import exceptions
 
     if isinstance(error, exceptions.RayTaskError) and isinstance(error.cause, Exception):
-        error = error.cause
+        trace, error = str(error), error.cause
+        if not isinstance(error, AnchorRecError | exceptions.RayError):
+            error.add_note(trace)  # of a bug
     if not isinstance(error, exceptions.RayError):
         return error
     if isinstance(missing := getattr(error, "client_exc", None), ImportError):

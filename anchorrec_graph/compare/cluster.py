@@ -8,7 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,15 +65,16 @@ def run_jobs_on(cluster: Cluster, jobs: Sequence[Job], done: Done) -> list[Failu
             yield call
 
     try:
-        for outcome in completed(cluster, train, arguments(), fresh=True):
-            job, lock = begun[outcome.number]
-            if outcome.error is not None:
-                lock.close()
-                failed(job, outcome.error)
-                continue
-            with lock:
-                unpack(outcome.value.files, job.folder)
-            done(job, outcome.value.seconds, None)
+        with closing(completed(cluster, train, arguments(), fresh=True)) as outcomes:
+            for outcome in outcomes:
+                job, lock = begun[outcome.number]
+                with lock:
+                    if outcome.error is None:
+                        unpack(outcome.value.files, job.folder)
+                if outcome.error is None:
+                    done(job, outcome.value.seconds, None)
+                else:
+                    failed(job, outcome.error)
     finally:
         for _, lock in begun:
             lock.close()
