@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from anchorrec_graph.cli.options import AsJson, Overrides, Quiet, interruptible, print_json, say, silent
+from anchorrec_graph.cli.options import (
+    AsJson,
+    Overrides,
+    Quiet,
+    RayAddress,
+    RayCores,
+    interruptible,
+    on_cluster,
+    print_json,
+    say,
+    silent,
+)
 from anchorrec_graph.compare import as_json as everything
 from anchorrec_graph.compare import compare as run_comparison
 from anchorrec_graph.compare import markdown, read_entries, read_externals, write_tables
@@ -20,7 +31,12 @@ def compare(
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where runs and tables are kept.")],
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Seeds of every model.")] = "0,1,2",
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that train at once.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Runs at once; default 1, with --ray what its cores allow."),
+    ] = None,
+    ray: RayAddress = None,
+    ray_cpus: RayCores = 1,
     override: Overrides = None,
     external: Annotated[
         list[str] | None,
@@ -45,12 +61,13 @@ def compare(
     is not trained again.
     """
     entries = read_entries(configs, override or ())
-    with interruptible():
+    with interruptible(), on_cluster(ray, ray_cpus, jobs) as cluster:
         comparison = run_comparison(
             entries,
             _numbers(seeds),
             out,
-            workers=jobs,
+            workers=jobs or 1,
+            cluster=cluster,
             externals=read_externals(external or ()),
             reference=reference,
             metrics=metric or (),

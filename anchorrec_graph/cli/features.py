@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,21 @@ import typer
 from pydantic import ValidationError
 
 import anchorrec_graph.encoders.families  # noqa: F401  registers the encoders
-from anchorrec_graph.cli.options import AsJson, Quiet, interruptible, print_json, print_table, say
+from anchorrec_graph.cli.options import (
+    AsJson,
+    Quiet,
+    RayAddress,
+    RayCores,
+    interruptible,
+    on_cluster,
+    print_json,
+    print_table,
+    say,
+)
 from anchorrec_graph.config import describe
 from anchorrec_graph.encoders.base import ENCODERS, Encoder, FileEncoder
+from anchorrec_graph.encoders.batches import encode_here
+from anchorrec_graph.encoders.cluster import encode_on
 from anchorrec_graph.encoders.fuse_stored import fuse_modalities
 from anchorrec_graph.encoders.joint import RIDGE, Recipe
 from anchorrec_graph.encoders.pipeline import encode_items
@@ -60,6 +73,8 @@ def features(
     ] = "mean",
     out_dtype: Annotated[DType, typer.Option(help="Of the stored rows.")] = "float16",
     batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Inputs encoded at a time.")] = 64,
+    ray: RayAddress = None,
+    ray_cpus: RayCores = 1,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -72,7 +87,7 @@ def features(
     if sum(way is not None for way in (encoder, from_, fuse)) != 1:
         raise ConfigError("give one of --encoder NAME, --from FILE and --fuse A,B")
     if encoder is None:
-        _only("--encoder", {"-o": overrides, "--columns": columns, "--images": images})
+        _only("--encoder", {"-o": overrides, "--columns": columns, "--images": images, "--ray": ray})
     if from_ is None:
         _only("--from", {"--ids": ids})
     elif ids is None:
@@ -86,10 +101,11 @@ def features(
     else:
         chosen = _encoder(encoder or "", overrides or ())
         sources = _sources(chosen, items, columns, images)
-        with interruptible(), shown(modality, quiet) as report:
+        with interruptible(), on_cluster(ray, ray_cpus) as cluster, shown(modality, quiet) as report:
+            encode = encode_here if cluster is None else partial(encode_on, cluster)
             sidecar = encode_items(
                 folder, modality, items, sources, chosen,
-                dtype=out_dtype, batch_size=batch_size, policy=missing, report=report,
+                dtype=out_dtype, batch_size=batch_size, policy=missing, encode=encode, report=report,
             )  # fmt: skip
     _print(sidecar, as_json, quiet)
 

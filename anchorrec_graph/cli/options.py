@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from anchorrec_graph.cluster.connection import Cluster, connected
 from anchorrec_graph.text import printable
 
 CONFIG = typer.Option("--config", "-c", metavar="FILE", help="Settings as YAML, see configs/.")
@@ -37,6 +38,11 @@ Filter = Annotated[
         help="Of the item table; repeat a column for alternatives.",
     ),
 ]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="Run on a Ray cluster: local starts one; auto; HOST:PORT."),
+]
+RayCores = Annotated[int, typer.Option(min=1, metavar="N", help="With --ray: cores of each task.")]
 EverySeed = Annotated[int | None, typer.Option(help="One seed of the runs; default all.", metavar="N")]
 Seed = Annotated[int | None, typer.Option(help="Which seed of the run; default its first.", metavar="N")]
 
@@ -49,6 +55,16 @@ def interruptible() -> Iterator[None]:
     except KeyboardInterrupt as stop:
         print(one_line("; ".join(["interrupted", *getattr(stop, "__notes__", ())])), file=sys.stderr)
         raise typer.Exit(130) from stop
+
+
+@contextmanager
+def on_cluster(address: str | None, cpus: int, at_once: int | None = None) -> Iterator[Cluster | None]:
+    """The cluster of --ray ADDRESS; None without it."""
+    if address is None:
+        yield None
+    else:
+        with connected(address, cpus, at_once) as cluster:
+            yield cluster
 
 
 def print_json(value: Any) -> None:

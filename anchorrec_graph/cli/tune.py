@@ -12,13 +12,17 @@ from anchorrec_graph.cli.options import (
     AsJson,
     Overrides,
     Quiet,
+    RayAddress,
+    RayCores,
     interruptible,
+    on_cluster,
     print_json,
     print_table,
     say,
     silent,
 )
 from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.tune import search
 from anchorrec_graph.tune.report import Report, write_report
 from anchorrec_graph.tune.search import TuneResult
@@ -42,6 +46,12 @@ def tune(
         Path | None,
         typer.Option(metavar="FILE", help="The best settings; default <storage>-best.yaml."),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --ray: trials at once; default what its cores allow."),
+    ] = None,
+    ray: RayAddress = None,
+    ray_cpus: RayCores = 1,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -49,13 +59,18 @@ def tune(
 
     Test is never read. The same command goes on after a crash or kill, and may run in several processes.
     """
+    if jobs is not None and ray is None:
+        raise ConfigError(
+            "--jobs: only with --ray; else start the command once more for each further process"
+        )
     settings = load_config(config, override or ())
     dimensions = Space.load(space or config.with_name("search.yaml"))
     if storage is None:
         storage = Path("runs/tune") / f"{settings.model.name}-{settings.dataset.name}.sqlite"
-    with interruptible():
+    show = silent if quiet else say
+    with interruptible(), on_cluster(ray, ray_cpus, jobs) as cluster:
         data = settings.dataset.load()
-        found = search.tune(settings, data, dimensions, trials, storage, silent if quiet else say)
+        found = search.tune(settings, data, dimensions, trials, storage, show, cluster)
     report, rows = write_report(found, storage, out), _rows(found, settings, dimensions)
     if as_json:
         print_json(_summary(found, report, rows))

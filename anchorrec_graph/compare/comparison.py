@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from anchorrec_graph.cluster.connection import Cluster
+from anchorrec_graph.compare.cluster import run_jobs_on
 from anchorrec_graph.compare.external import score_external
 from anchorrec_graph.compare.labels import Entry, check_labels
 from anchorrec_graph.compare.processes import Failure, run_jobs
@@ -42,6 +44,7 @@ def compare(
     out: str | Path,
     *,
     workers: int = 1,
+    cluster: Cluster | None = None,
     externals: Mapping[str, Sequence[Path]] | None = None,
     reference: str | None = None,
     metrics: Sequence[str] = (),
@@ -54,6 +57,7 @@ def compare(
 
     Args:
         workers: processes at once; timings of processes that share a machine are not those of one alone.
+        cluster: trains instead of processes on this machine, see `anchorrec_graph.cluster`.
         externals: label -> files, see `score_external`.
         reference: the label that the others are tested against; default the first.
         metrics: see `shown_metrics`.
@@ -76,7 +80,7 @@ def compare(
     task = shared_task(entries)
     outside = {label: [score_external(p, task) for p in paths] for label, paths in (externals or {}).items()}
 
-    failures = _train(jobs, task, workers, report)
+    failures = _train(jobs, task, workers, cluster, report)
     lost = {failure.label for failure in failures}
     if reference in lost or lost == set(labels):
         raise failed(failures)
@@ -88,7 +92,9 @@ def compare(
     return Comparison(rows, shown, reference, list(seeds), task, failures, environment())
 
 
-def _train(jobs: Sequence[Job], task: Task, workers: int, report: Report) -> list[Failure]:
+def _train(
+    jobs: Sequence[Job], task: Task, workers: int, cluster: Cluster | None, report: Report
+) -> list[Failure]:
     """Run the jobs that are not finished."""
     total, done = len(jobs), 0
 
@@ -107,9 +113,12 @@ def _train(jobs: Sequence[Job], task: Task, workers: int, report: Report) -> lis
         else:
             missing.append(job)
     try:
+        if cluster is not None:
+            return run_jobs_on(cluster, missing, ended)
         return run_jobs(missing, workers, ended)
     except KeyboardInterrupt as stop:
-        stop.add_note("give the same command again to go on: finished runs stay, others have a checkpoint")
+        others = "others have a checkpoint" if cluster is None else "others begin anew"
+        stop.add_note(f"give the same command again to go on: finished runs stay, {others}")
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from anchorrec_graph.data.manifest import file_hash
-from anchorrec_graph.encoders.base import Encoder, Unreadable
+from anchorrec_graph.encoders.base import Encoder
+from anchorrec_graph.encoders.batches import Batch, Encode, encode_here
 from anchorrec_graph.encoders.journal import Journal
 from anchorrec_graph.encoders.rows import as_stored
 from anchorrec_graph.encoders.sources import Sources
@@ -55,12 +57,16 @@ def encode_items(
     dtype: DType = "float16",
     batch_size: int = 64,
     policy: Policy = "mean",
+    encode: Encode = encode_here,
     report: Report = unseen,
 ) -> dict[str, Any]:
     """Make a modality of a prepared folder; returns its sidecar with the counts `encoded` and `reused`.
 
     Equal inputs are encoded once. Rows whose input, encoder and package versions are those of the modality
     as it stands are taken over, and so are those of a call that was cut off, from its journal.
+
+    Args:
+        encode: how batches become rows, such as on a cluster.
 
     Raises:
         DataError: a file is refused, an input is missing and the policy is to refuse, all are missing, a
@@ -72,7 +78,7 @@ def encode_items(
         with locked(place.journal):
             for leftover in place.matrix.parent.glob(f".{modality}.*.tmp"):
                 leftover.unlink(missing_ok=True)  # of a killed writer; the lock says that it is gone
-            found = _make(place, items, sources, encoder, modality, dtype, batch_size, policy, report)
+            found = _make(place, items, sources, encoder, modality, dtype, batch_size, policy, encode, report)
             place.journal.unlink()
     except BlockingIOError as error:
         raise DataError(f"{place.journal}: another process is making '{modality}'; wait for it") from error
@@ -91,6 +97,7 @@ def _make(
     dtype: DType,
     batch_size: int,
     policy: Policy,
+    encode: Encode,
     report: Report,
 ) -> dict[str, Any]:
     """`encode_items` under its lock."""
@@ -103,7 +110,7 @@ def _make(
     journal = Journal(place.journal, key, np.dtype(dtype))
     pending = _pending(encoder, inputs, sources.values, {*kept.row_of, *journal.index})
     reused = len({value for value in inputs if value is not None}) - len(pending)
-    failed = _encode_all(encoder, journal, pending, batch_size, report)
+    failed = _fill(journal, encoder, pending, batch_size, encode, report)
     for row, value in enumerate(inputs):
         if value in failed:
             missing[row], inputs[row] = failed[value], None
@@ -175,54 +182,27 @@ def _pending(
     return sorted(pending, key=lambda pair: -len(pair[1])) if encoder.kind == "text" else pending
 
 
-def _encode_all(
-    encoder: Encoder,
-    journal: Journal,
-    pending: Sequence[tuple[bytes, Any]],
-    batch_size: int,
-    report: Report,
+def _fill(
+    journal: Journal, encoder: Encoder, pending: Batch, batch_size: int, encode: Encode, report: Report
 ) -> dict[bytes, str]:
-    """Fill the journal; returns the reason for every input that turned out to be unreadable."""
+    """Encode into the journal; returns the reason for every input that turned out to be unreadable."""
     failed: dict[bytes, str] = {}
-    report(0, len(pending))
-    for start in range(0, len(pending), batch_size):
-        batch = []
-        for value, source in pending[start : start + batch_size]:
-            try:
-                batch.append((value, encoder.read(source), source))
-            except Unreadable as error:
-                failed[value] = str(error)
-        _encode_batch(encoder, journal, batch, failed)
-        report(min(start + batch_size, len(pending)), len(pending))
+    sources, done = dict(pending), 0
+    report(done, len(pending))
+    batches = [pending[start : start + batch_size] for start in range(0, len(pending), batch_size)]
+    with closing(encode(encoder, batches)) as results:
+        for size, pieces, unreadable in results:
+            for hashes, rows in pieces:
+                if journal.dim is not None and rows.shape[1] != journal.dim:
+                    raise ConfigError(
+                        f"encoder '{encoder.name}': returned {rows.shape[1]} columns, before it {journal.dim}"
+                    )
+                labels = [_label(sources[value]) for value in hashes]
+                journal.append(hashes, as_stored(rows, journal.dtype, labels))
+            failed |= unreadable
+            done += size
+            report(done, len(pending))
     return failed
-
-
-def _encode_batch(
-    encoder: Encoder, journal: Journal, batch: list[tuple[bytes, Any, Any]], failed: dict[bytes, str]
-) -> None:
-    """Append the rows of a batch. If the encoder finds one input unreadable, each is tried alone."""
-    if not batch:
-        return
-    hashes, contents, sources = zip(*batch, strict=True)
-    try:
-        encoded = encoder.encode(contents)
-    except Unreadable as error:
-        if len(batch) == 1:
-            failed[hashes[0]] = str(error)
-        else:
-            for one in batch:
-                _encode_batch(encoder, journal, [one], failed)
-        return
-    if not isinstance(encoded, np.ndarray) or encoded.ndim != 2 or len(encoded) != len(batch):
-        shape = list(encoded.shape) if isinstance(encoded, np.ndarray) else type(encoded).__name__
-        raise ConfigError(
-            f"encoder '{encoder.name}': returned {shape} for {len(batch)} inputs, not rows [n, d]"
-        )
-    if journal.dim is not None and encoded.shape[1] != journal.dim:
-        raise ConfigError(
-            f"encoder '{encoder.name}': returned {encoded.shape[1]} columns, before it {journal.dim}"
-        )
-    journal.append(hashes, as_stored(encoded, journal.dtype, [_label(source) for source in sources]))
 
 
 def _label(source: str | Path) -> str:

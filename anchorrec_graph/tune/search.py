@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.cluster.connection import Cluster
 from anchorrec_graph.config import Config
 from anchorrec_graph.data.manifest import json_hash
 from anchorrec_graph.errors import TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.tune.cluster import fill_on
 from anchorrec_graph.tune.space import Space, setting_of
 from anchorrec_graph.tune.study import fill, opened
 from anchorrec_graph.tune.trial import ITSELF, REASON, run_trial, without_test
@@ -47,6 +49,7 @@ def tune(
     trials: int,
     storage: Path,
     show: Callable[[str], None] = lambda _: None,
+    cluster: Cluster | None = None,
 ) -> TuneResult:
     """Search for the settings with the best `train.metric` on validation; test is never read.
 
@@ -60,6 +63,7 @@ def tune(
         trials: how many trials of the study are to be complete or pruned in the end.
         storage: an SQLite file, which may hold many studies.
         show: gets one line for each trial that this process has ended.
+        cluster: trains in place of this process, several trials at once, see `anchorrec_graph.cluster`.
 
     Raises:
         ConfigError: the space does not fit `config`, or Optuna is not installed.
@@ -72,17 +76,23 @@ def tune(
     evaluator = Evaluator(config.evaluate, seen)
     evaluator.users("validation")
     name = study_name(config, space, data)
+
+    def done(study: Study, trial: FrozenTrial) -> None:
+        show(_line(study, trial, config, trials))
+
+    def waits(seconds: int) -> None:
+        show(f"{WAITING} {seconds} s")
+
     with opened(storage, name) as study:
         try:
-            fill(
-                study,
-                storage,
-                trials,
-                space.params(config),
-                lambda trial: run_trial(trial, config, space, seen, evaluator),
-                lambda study, trial: show(_line(study, trial, config, trials)),
-                lambda seconds: show(f"{WAITING} {seconds} s"),
-            )
+            if cluster is None:
+                itself = space.params(config)
+                fill(
+                    study, storage, trials, itself,
+                    lambda trial: run_trial(trial, config, space, seen, evaluator), done, waits,
+                )  # fmt: skip
+            else:
+                fill_on(cluster, study, storage, trials, config, space, seen, done, waits)
         except KeyboardInterrupt as stop:
             stop.add_note("the same command goes on with the study")
             raise

@@ -92,11 +92,11 @@ def fill(
     while True:
         with ExitStack() as claim:
             claim.enter_context(waiting_for(lock_file(storage)))
-            left = _left(study, trials)
+            left = left_to_begin(study, trials)
             if left is None:
                 return
             if left:
-                _enqueue(study, itself)
+                enqueue(study, itself)
                 study.optimize(_begin(study, claim, objective), n_trials=1, callbacks=[done])
                 continue
         if not waiting:
@@ -105,7 +105,7 @@ def fill(
         time.sleep(POLL)
 
 
-def _left(study: Study, trials: int) -> int | None:
+def left_to_begin(study: Study, trials: int) -> int | None:
     """How many trials are to be begun; None if all have ended."""
     from optuna.storages import fail_stale_trials
     from optuna.trial import TrialState
@@ -116,7 +116,7 @@ def _left(study: Study, trials: int) -> int | None:
     return None if left <= 0 else max(left - states[TrialState.RUNNING], 0)
 
 
-def _enqueue(study: Study, itself: dict[str, Any]) -> None:
+def enqueue(study: Study, itself: dict[str, Any]) -> None:
     """Put the configuration itself first, unless it has a trial that did not fail."""
     known = [trial for trial in study.get_trials(deepcopy=False) if ITSELF in trial.user_attrs]
     if all(trial.state.name == "FAIL" for trial in known):
@@ -125,16 +125,21 @@ def _enqueue(study: Study, itself: dict[str, Any]) -> None:
 
 def _begin(study: Study, claim: ExitStack, objective: Callable[[Trial], float]) -> Callable[[Trial], float]:
     """The objective, which first gives up the claim: from now on the trial is counted as running."""
-    from optuna.samplers import TPESampler
 
     def begun(trial: Trial) -> float:
         claim.close()
-        # a trial draws the same, whichever process runs it, and no two trials or studies draw in step
-        seed = int(json_hash([study.study_name, trial.number])[:8], 16)
-        study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP)
+        seed_sampler(study, trial)
         return objective(trial)
 
     return begun
+
+
+def seed_sampler(study: Study, trial: Trial) -> None:
+    """A trial draws the same, whichever process runs it, and no two trials or studies draw in step."""
+    from optuna.samplers import TPESampler
+
+    seed = int(json_hash([study.study_name, trial.number])[:8], 16)
+    study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP)
 
 
 def lock_file(storage: Path) -> Path:

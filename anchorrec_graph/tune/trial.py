@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,29 +43,56 @@ def run_trial(trial: Trial, config: Config, space: Space, data: HeteroData, eval
             other, or a loss term is not finite; the last two are noted as the trial's reason.
         ConfigError: `config` itself does not fit the data.
     """
+    best = -float("inf")
+    with noting_reasons(trial):
+        for epoch, value in validation_values(draw(trial, config, space), data, evaluator):
+            best = max(best, value)
+            report(trial, epoch, value)
+    return best
+
+
+def draw(trial: Trial, config: Config, space: Space) -> Config:
+    """The settings that a trial draws, or `config` for the trial that stands for it.
+
+    Raises:
+        ConfigError: they contradict each other.
+    """
+    if ITSELF in trial.user_attrs:
+        for key in space.params(config):
+            space.dimensions[key].suggest(trial, key)  # enqueued with it
+        return config
+    return space.apply(config, {key: dim.suggest(trial, key) for key, dim in space.dimensions.items()})
+
+
+def report(trial: Trial, epoch: int, value: float) -> None:
+    """
+    Raises:
+        optuna.TrialPruned: the value is worse than the median at the same epoch.
+    """
     from optuna import TrialPruned
 
-    itself = ITSELF in trial.user_attrs
-    best = -float("inf")
+    trial.report(value, epoch)
+    if ITSELF not in trial.user_attrs and trial.should_prune():
+        raise TrialPruned
+
+
+@contextmanager
+def noting_reasons(trial: Trial) -> Iterator[None]:
+    """End a trial whose settings or training fail as pruned, and note why.
+
+    Raises:
+        optuna.TrialPruned: instead of a TrainingError or ConfigError.
+        ConfigError: of the trial that stands for the configuration itself.
+    """
+    from optuna import TrialPruned
+
     try:
-        if itself:
-            for key in space.params(config):
-                space.dimensions[key].suggest(trial, key)  # enqueued with it
-            settings = config
-        else:
-            drawn = {key: dimension.suggest(trial, key) for key, dimension in space.dimensions.items()}
-            settings = space.apply(config, drawn)
-        for epoch, value in validation_values(settings, data, evaluator):
-            best = max(best, value)
-            trial.report(value, epoch)
-            if not itself and trial.should_prune():
-                raise TrialPruned
+        yield
     except (TrainingError, ConfigError) as error:
-        if itself and isinstance(error, ConfigError):
+        if ITSELF in trial.user_attrs and isinstance(error, ConfigError):
             raise
         trial.set_user_attr(REASON, str(error))
         raise TrialPruned from error
-    return best
 
 
 def validation_values(config: Config, data: HeteroData, evaluator: Evaluator) -> Iterator[tuple[int, float]]:

@@ -1,0 +1,109 @@
+"""Joining a Ray cluster, or starting one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from anchorrec_graph.cluster.nodes import check_nodes
+from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.extras import require_extra
+from anchorrec_graph.text import first_line
+
+SHORT = Path("/tmp")  # paths of sockets hold 107 letters at most
+
+
+class Cluster(NamedTuple):
+    """A connection to Ray."""
+
+    cpus: int  # cores of each task, and its threads
+    at_once: int  # tasks that run at the same time
+
+
+@contextmanager
+def connected(address: str, cpus: int = 1, at_once: int | None = None) -> Iterator[Cluster]:
+    """Join a cluster, or start one on this machine, which ends with the context.
+
+    A connection that this process has already is used, whatever the address.
+
+    Args:
+        address: `local` starts one; `auto` finds the one that this machine belongs to; or host:port.
+        cpus: cores of each task.
+        at_once: tasks at the same time; default as many as the machines have cores for.
+
+    Raises:
+        ConfigError: Ray is not installed, there is no such cluster, none of its machines has so many cores,
+            or one has other versions of the packages.
+    """
+    require_extra("ray", "--ray", {"ray": "ray"})
+    if "://" in address:
+        raise ConfigError(f"--ray {address}: start the command on a machine of the cluster, with --ray auto")
+    import ray
+
+    with ExitStack() as stack:
+        if not ray.is_initialized():
+            stack.enter_context(_started() if address == "local" else _joined(address))
+        cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        if cpus > max(cores, default=0):
+            raise ConfigError(f"--ray-cpus {cpus}: the largest machine has {max(cores, default=0)} cores")
+        yield Cluster(cpus, at_once or sum(count // cpus for count in cores))
+
+
+@contextmanager
+def _started() -> Iterator[None]:
+    """A cluster of this machine. Its logs, and what its tasks leave in temporary folders, go with it."""
+    import ray
+
+    place = SHORT if SHORT.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="ray-", dir=place, ignore_cleanup_errors=True) as home:
+        modules = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # workers find what we find
+        with _environment(TMPDIR=home, PYTHONPATH=modules, RAY_USAGE_STATS_ENABLED="0"):
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=home,
+            )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        reason = first_line(error)
+        raise ConfigError(
+            f"--ray {address}: no cluster ({reason}); start one with ray start --head, or take --ray local"
+        ) from error
+    try:
+        check_nodes()
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
