@@ -42,7 +42,7 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
 
     Args:
         graphs: of the model, whole.
-        walks: what the model reads for a user and for an item (`SampledRecommender.walks`).
+        walks: what the model reads for a user and for an item (`SampledRecommender.prepare_sampling`).
         num_neighbors: edges drawn for each node in the first, second, ... hop of a walk; the last number also
             holds for later hops; -1: all of them.
         negatives: of the training pairs.

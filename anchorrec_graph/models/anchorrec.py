@@ -159,6 +159,7 @@ class AnchorRec(SampledRecommender):
         self.features = nn.ModuleDict(
             {m: FeatureTable(x, config.trainable_features) for m, x in features.items()}
         )
+        self.pooled: dict[str, Tensor] = {}  # by modality, for sampled batches (`ModalityView.pool`)
         dim = config.embedding_dim
         self.user = xavier_table(self.num_users, dim)
         self.item = xavier_table(num_items, dim)
@@ -187,11 +188,16 @@ class AnchorRec(SampledRecommender):
         graphs = self.whole() if graphs is None else graphs
         user, item = table_rows(self.user, graphs.user_ids), table_rows(self.item, graphs.item_ids)
         x = self.backbone(torch.cat([user, item]), graphs.user_item)
-        views = {
-            m: self.views[m](self.features[m](graphs.item_ids), item, graphs.item_graphs[m])
-            for m in self.modalities
-        }
+        views = {m: self._view(m, item, graphs) for m in self.modalities}
         return x[: graphs.num_users], x[graphs.num_users :], views
+
+    def _view(self, modality: str, item: Tensor, graphs: Graphs) -> Tensor:
+        graph, view = graphs.item_graphs[modality], cast(ModalityView, self.views[modality])
+        if graphs.item_ids is None or modality not in self.pooled:
+            rows: Tensor = view(self.features[modality](graphs.item_ids), item, graph)
+            return rows
+        reached = graph.reached()
+        return view.from_pooled(self.pooled[modality][graphs.item_ids[reached]], reached, item, graph)
 
     def recovered(self, views: Mapping[str, Tensor]) -> Tensor | None:
         """The decoded fused projection [I, d], weight applied; None where its weight is 0."""
@@ -262,13 +268,20 @@ class AnchorRec(SampledRecommender):
         graphs = {m: cast(Relation, self.item_graphs[m]) for m in self.modalities}
         return Graphs(self.num_users, self.user_item, self.user_from_item, graphs)
 
-    def walks(self) -> tuple[Walk, ...]:
+    def prepare_sampling(self) -> tuple[Walk, ...]:
         self.scoring.check_sampled()
         if self.config.smooth_weight:
             raise ConfigError(
                 "model.smooth_weight above 0 reads a whole item graph in every step, but train.mode "
                 "'sampled' only what a batch reaches; set it to 0, or take train.mode 'full'"
             )
+        if not self.config.trainable_features:
+            with torch.no_grad():
+                self.pooled = {
+                    m: view.pool(self.features[m](), self.item_graphs[m])
+                    for m, view in self.views.items()
+                    if view.pools()
+                }
         walks = list(user_item_walks(self.backbone.num_hops()))
         for m in self.modalities:
             hops = (item_graph_type(m),) * self.config.num_knn_layers

@@ -142,8 +142,8 @@ class SampledRecommender(PropagatingRecommender):
         """All that the model propagates over."""
 
     @abstractmethod
-    def walks(self) -> tuple[Walk, ...]:
-        """Which neighbours the rows of a batch's users and items are made of.
+    def prepare_sampling(self) -> tuple[Walk, ...]:
+        """Which neighbours the rows of a batch's users and items are made of; called once, before training.
 
         Raises:
             ConfigError: a setting needs the whole graphs in every step.

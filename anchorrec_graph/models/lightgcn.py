@@ -76,7 +76,7 @@ class LightGCN(SampledRecommender):
     def whole(self) -> Graphs:
         return Graphs(self.num_users, self.graph)
 
-    def walks(self) -> tuple[Walk, ...]:
+    def prepare_sampling(self) -> tuple[Walk, ...]:
         self.scoring.check_sampled()
         return user_item_walks(self.backbone.num_hops())
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from anchorrec_graph.graph.relation import Relation
 
@@ -43,3 +44,27 @@ class ModalityView(nn.Module):
         for _ in range(self.num_layers - skip_last):
             view = graph(view)
         return view
+
+    def pools(self) -> bool:
+        """Whether `from_pooled` is the view: it is linear in the features and takes the ID table."""
+        return self.adds_item_table and self.num_layers > 0
+
+    def pool(self, features: Tensor, graph: Relation) -> Tensor:
+        r""":math:`A_m^L [X, 1]` of frozen features, made once: what the neighbours' add up to. [I, D + 1]"""
+        pooled = functional.pad(features, (0, 1), value=1.0)
+        for _ in range(self.num_layers):
+            pooled = graph(pooled)
+        return pooled
+
+    def from_pooled(self, pooled: Tensor, rows: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
+        r"""The view, where a sampled `graph` is too small for the features of all neighbours:
+
+        .. math:: A_m^L (X W^T + 1 b^T + E) = [A_m^L X, A_m^L 1] [W, b]^T + A_m^L E
+
+        Only E travels over the sampled graph; `pooled` [n, D + 1] are rows of `pool`, of its items `rows` [n].
+        """
+        view = item_table
+        for _ in range(self.num_layers):
+            view = graph(view)
+        weight = torch.cat([self.project.weight, self.project.bias.unsqueeze(1)], dim=1)
+        return view.index_add(0, rows, functional.linear(pooled, weight))

@@ -211,7 +211,7 @@ def _link_sampler(model: Recommender, config: TrainConfig, negatives: NegativeSa
             f"train.mode 'sampled': {type(model).__name__} needs its whole graphs in every step; "
             "take train.mode 'full', or a model that draws neighbours (anchorrec, lightgcn)"
         )
-    return LinkSampler(model.whole(), model.walks(), config.num_neighbors, negatives)
+    return LinkSampler(model.whole(), model.prepare_sampling(), config.num_neighbors, negatives)
 
 
 @contextmanager
