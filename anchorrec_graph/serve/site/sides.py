@@ -66,8 +66,8 @@ def check_same_items(catalog: Catalog, compare: Catalog) -> None:
         if missing:
             raise DataError(
                 f"item '{missing[0]}' of the {which} model ({one.name}) is not in the {another} "
-                f"({other.name}), nor are {len(missing) - 1} others; a site compares models of the same "
-                "items: train both on the same data, or use `anchorrec serve --compare`"
+                f"({other.name}), which lacks {len(missing)} of {len(one.item_ids)}; a site compares models "
+                "of the same items: train both on the same data, or use `anchorrec serve --compare`"
             )
 
 
