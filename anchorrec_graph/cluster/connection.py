@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -48,7 +50,7 @@ def connected(address: str, cpus: int = 1, at_once: int | None = None) -> Iterat
 
     with ExitStack() as stack:
         if not ray.is_initialized():
-            stack.enter_context(_started() if address == "local" else _joined(address))
+            stack.enter_context(started() if address == "local" else _joined(address))
         cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         if cpus > max(cores, default=0):
             raise ConfigError(f"--ray-cpus {cpus}: the largest machine has {max(cores, default=0)} cores")
@@ -56,16 +58,20 @@ def connected(address: str, cpus: int = 1, at_once: int | None = None) -> Iterat
 
 
 @contextmanager
-def _started() -> Iterator[None]:
-    """A cluster of this machine. Its logs, and what its tasks leave in temporary folders, go with it."""
+def started(cores: int | None = None) -> Iterator[None]:
+    """A cluster of this machine. Its logs, and what its tasks leave in temporary folders, go with it.
+
+    Args:
+        cores: that it has; default all.
+    """
     import ray
 
     place = SHORT if SHORT.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="ray-", dir=place, ignore_cleanup_errors=True) as home:
-        modules = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # workers find what we find
-        with _environment(TMPDIR=home, PYTHONPATH=modules, RAY_USAGE_STATS_ENABLED="0"):
+        with _environment(_of_processes(home)):
             ray.init(
                 address="local",
+                num_cpus=cores,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -95,15 +101,32 @@ def _joined(address: str) -> Iterator[None]:
         ray.shutdown()
 
 
+def _of_processes(home: str) -> dict[str, str]:
+    """What processes of a cluster inherit: they find the modules that this one finds, and report to nobody.
+
+    They share a token, which Ray would otherwise write into the user's home.
+    """
+    modules = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    values = {"TMPDIR": home, "PYTHONPATH": modules, "RAY_USAGE_STATS_ENABLED": "0"}
+    if not os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
+        values["RAY_AUTH_TOKEN"] = _token()
+    return values
+
+
+@functools.cache
+def _token() -> str:
+    return secrets.token_hex(32)  # Ray reads one token in the life of a process
+
+
 @contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in (*values, "RAY_AUTH_MODE")}  # which Ray sets
     os.environ.update(values)
     try:
         yield
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value

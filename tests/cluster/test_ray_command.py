@@ -86,7 +86,7 @@ def test_a_cluster_of_this_machine_leaves_no_process_and_no_folder(tmp_path: Pat
     place = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
     mark = f"of-{tmp_path.name}-{os.getpid()}"
     modules = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    environment = os.environ | {"RAY_TEST_MARK": mark, "PYTHONPATH": modules}
+    environment = os.environ | {"RAY_TEST_MARK": mark, "PYTHONPATH": modules, "HOME": str(tmp_path)}
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", LOCAL]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
