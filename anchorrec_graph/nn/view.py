@@ -61,7 +61,7 @@ class ModalityView(nn.Module):
 
         .. math:: A_m^L (X W^T + 1 b^T + E) = [A_m^L X, A_m^L 1] [W, b]^T + A_m^L E
 
-        Only E travels over the sampled graph; `pooled` [n, D + 1] are rows of `pool`, of its items `rows` [n].
+        Only E travels over the sampled graph; `pooled` [n, D + 1] are rows of `pool`, for items `rows` [n].
         """
         view = item_table
         for _ in range(self.num_layers):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.errors import DataError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.models.base import Recommender, build_model
+from anchorrec_graph.train import ranks as module
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.ranks import Ranks, weights_digest
 from anchorrec_graph.train.trainer import Trainer
@@ -169,3 +172,12 @@ def train(ranks: Ranks, config: Path, run: Path, resume: bool = False, stop_afte
     settings = load_config(config)
     display = InterruptAfter(stop_after) if stop_after else None
     fit(settings, settings.dataset.load(), run, resume, display, ranks)
+
+
+def stalls(seconds: float) -> None:
+    """The last rank does not answer in time."""
+    module.TIMEOUT = timedelta(seconds=seconds)
+    with module.joined() as ranks:
+        if not ranks.is_first:
+            time.sleep(5 * seconds)
+        ranks.wait()

@@ -53,7 +53,7 @@ def close(found: Path, expected: Path) -> None:
             tensors = [load_file(run / seed / f"{name}.safetensors") for run in (found, expected)]
             assert tensors[0].keys() == tensors[1].keys()
             for key in [key for key in tensors[0] if "random" not in key]:
-                assert (tensors[0][key] - tensors[1][key]).abs().max() < 1e-5, key
+                assert (tensors[0][key] - tensors[1][key]).abs().max() < 1e-4, key
         records = [read_history(run / seed / "history.jsonl") for run in (found, expected)]
         for one, other in zip(*records, strict=True):
             assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
