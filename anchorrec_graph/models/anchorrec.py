@@ -277,11 +277,10 @@ class AnchorRec(SampledRecommender):
             )
         if not self.config.trainable_features:
             with torch.no_grad():
-                self.pooled = {
-                    m: view.pool(self.features[m](), self.item_graphs[m])
-                    for m, view in self.views.items()
-                    if view.pools()
-                }
+                for m in self.modalities:
+                    view = cast(ModalityView, self.views[m])
+                    if view.pools():
+                        self.pooled[m] = view.pool(self.features[m](), cast(Relation, self.item_graphs[m]))
         walks = list(user_item_walks(self.backbone.num_hops()))
         for m in self.modalities:
             hops = (item_graph_type(m),) * self.config.num_knn_layers

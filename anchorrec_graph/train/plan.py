@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
@@ -135,7 +136,7 @@ def _widths(shop: Shop) -> list[int]:
 
 
 def _knn_seconds(shop: Shop) -> float:
-    growth = (shop.items / KNN_ITEMS) ** KNN_GROWTH
+    growth = math.pow(shop.items / KNN_ITEMS, KNN_GROWTH)
     return sum(KNN_SECONDS * growth * width / KNN_WIDTH for width in _widths(shop))
 
 

@@ -39,6 +39,8 @@ MODELS_HERE: list[dict[str, Any]] = [
     {"name": "anchorrec", **PLAIN, "num_knn_layers": 0, "score_views": ["text"], "loss": {"name": "bpr"}},
     {"name": "anchorrec", **PLAIN, "align": {"source": "feature"}, "recover_weight": 0.5, "fused": "text"},
     {"name": "anchorrec", **PLAIN, "trainable_features": True, "margin_weight": 0.1, "l2_weight": 0.1},
+    {"name": "anchorrec", **PLAIN, "view_start": "feature"},
+    {"name": "anchorrec", **PLAIN, "view_start": "gate"},
 ]
 
 
