@@ -95,7 +95,7 @@ def measure(name: str, folder: Path, epochs: int) -> dict[str, Any]:
     def epoch() -> None:
         with deterministic():
             for batch in trainer.batches():
-                trainer.step(batch)
+                trainer.step([batch])
 
     result = {
         "implementation": f"anchorrec_graph {name}",
@@ -106,7 +106,7 @@ def measure(name: str, folder: Path, epochs: int) -> dict[str, Any]:
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "threads": torch.get_num_threads(),
     }
-    step, ranking = count_work(lambda: trainer.step(batches[0])), count_work(evaluate)
+    step, ranking = count_work(lambda: trainer.step(batches[:1])), count_work(evaluate)
     result["work"] = {
         "epoch_s": [step.flops * len(batches), step.bytes * len(batches)],
         "evaluate_s": [ranking.flops, ranking.bytes],
