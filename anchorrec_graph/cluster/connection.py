@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.extras import require_extra
 from anchorrec_graph.text import first_line
 
+KNOCK = 10.0  # seconds for a cluster to answer
 SHORT = Path("/tmp")  # paths of sockets hold 107 letters at most
 
 
@@ -88,17 +90,33 @@ def _joined(address: str) -> Iterator[None]:
     import ray
 
     try:
+        if address != "auto":
+            _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+    except (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
         reason = first_line(error)
         raise ConfigError(
-            f"--ray {address}: no cluster ({reason}); start one with ray start --head, or take --ray local"
+            f"--ray {address}: no cluster, or one with another token ({reason}); "
+            "start one with ray start --head, or take --ray local"
         ) from error
     try:
         check_nodes()
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Ray itself would try for minutes where nobody listens.
+
+    Raises:
+        OSError: nobody listens.
+        ValueError: no address.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise ValueError("expected local, auto or HOST:PORT")
+    socket.create_connection((host.strip("[]"), int(port)), KNOCK).close()
 
 
 def _of_processes(home: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from anchorrec_graph.errors import AnchorRecError, ConfigError
 from anchorrec_graph.text import first_line
 
 RETRIES = 1  # times that a task is begun again after its process was lost
-PATIENCE = 10.0  # seconds that cancelled tasks have to clear away what they left
+PATIENCE = 5.0  # seconds that cancelled tasks have to clear away what they left
 
 
 class Outcome(NamedTuple):

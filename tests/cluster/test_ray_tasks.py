@@ -128,8 +128,24 @@ def test_an_address_without_a_cluster(cluster: Cluster, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", refused)
-    with pytest.raises(ConfigError, match=r"^--ray auto: no cluster \(Could not find any .*\); start one"):
+    with pytest.raises(
+        ConfigError, match=r"^--ray auto: no cluster, .* \(Could not find any .*\); start one"
+    ):
         connected("auto").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("127.0.0.1:1", "refused"), ("head", "expected local, auto or HOST:PORT"), ("a:b", "expected local")],
+)
+def test_an_address_at_which_nobody_listens(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, address: str, reason: str
+) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ConfigError, match=rf"^--ray {address}: no cluster, .*\(.*{reason}"):
+        connected(address).__enter__()
 
 
 def test_rays_client_is_refused(cluster: Cluster) -> None:
