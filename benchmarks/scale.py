@@ -38,6 +38,7 @@ from anchorrec_graph.train.trainer import Trainer, deterministic
 
 RESULTS = Path("benchmarks/results/scale.json")
 USERS_EVALUATED = 10_000
+MEASURES = ("seconds", "processor_s", "peak_gib")
 STAGES = ("data", "graphs", "epoch", "evaluation")
 LEAST_RECALL = (
     0.5  # planted features are mostly noise, the hardest case for faiss; the recall is in the result
@@ -94,7 +95,8 @@ def run(size: int, steps: int) -> dict[str, Any]:
         for batches, count in itertools.islice(trainer.steps(), steps):
             trainer.step(batches, count)
             done += 1
-    stages["epoch"] = {**stages["steps"], "seconds": stages["steps"]["seconds"] * total / done}
+    whole = {what: stages["steps"][what] * total / done for what in ("seconds", "processor_s")}
+    stages["epoch"] = {**stages["steps"], **whole}
     model.eval()
     with measured(stages, "evaluation"), torch.no_grad():
         trainer.evaluator.evaluate(model.encode(), "validation")
@@ -109,7 +111,7 @@ def growth(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for small, large in itertools.pairwise(results):
         row = {"from": small["items"], "to": large["items"]}
-        for stage, what in itertools.product(STAGES, ("seconds", "peak_gib")):
+        for stage, what in itertools.product(STAGES, MEASURES):
             ratio = large["stages"][stage][what] / small["stages"][stage][what]
             row[f"{stage} {what}"] = math.log(ratio) / math.log(row["to"] / row["from"])
         rows.append(row)

@@ -21,8 +21,9 @@ KNN_SECONDS, KNN_ITEMS, KNN_WIDTH, KNN_GROWTH = (
     1.5,
 )  # faiss: 20 s of a core, exponent 1.3 to 1.7
 LINK_BYTES = 300.0  # of an item in the faiss index, beside its features
-STEP_SECONDS, STEP_BATCH = 1.4, 2048  # one sampled step of AnchorRec, fan-out 10 and 5, 10^5 items
-SCORE_SECONDS = 6e-10  # of a user-item score and its place in the ranking, 64 columns
+STEP_SECONDS, STEP_BATCH = 1.6, 2048  # one sampled step of AnchorRec, fan-out 10 and 5, 10^5 items
+SCORE_SECONDS = 6e-9  # of a user-item score and its place in the ranking, 64 columns
+FIXED_BYTES = 0.7 * GIB  # the libraries (0.45), and what one step makes beside the tables
 EDGE_BYTES = 48.0  # of an edge in a relation: both orders, weight
 TABLE_COPIES = 4  # weights, two moments, the best so far
 VIEW_COPIES = 2.5  # of every view while final embeddings are made
@@ -100,7 +101,7 @@ def plan(shop: Shop) -> list[Stage]:
 
     Memory is that of one process. Each has all tables (`train.ranks`), so a machine runs as many as fit.
     """
-    training = (_state_bytes(shop) + _graph_bytes(shop)) / GIB
+    training = (FIXED_BYTES + _state_bytes(shop) + _graph_bytes(shop)) / GIB
     evaluation = training + _view_bytes(shop) / GIB
     local = max(1, min(shop.cores, int(shop.memory_gib // evaluation)))
     processes = local * shop.machines
@@ -150,9 +151,9 @@ def _graph_bytes(shop: Shop) -> float:
 
 
 def _state_bytes(shop: Shop) -> float:
-    """Tables with their copies, native features and reduced ones."""
+    """Tables with their copies; native features, reduced ones, and these added up over neighbours."""
     tables = TABLE_COPIES * 4 * shop.dim * (shop.users + shop.items)
-    return tables + 4 * shop.items * (sum(_widths(shop)) + 256 * (shop.modalities + 1))
+    return tables + 4 * shop.items * (sum(_widths(shop)) + 2 * 256 * (shop.modalities + 1))
 
 
 def _view_bytes(shop: Shop) -> float:

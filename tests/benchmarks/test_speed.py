@@ -61,15 +61,16 @@ def test_every_stage_of_a_shop_is_measured(scale: ModuleType) -> None:
         assert small["stages"][stage]["peak_gib"] > 0
     (row,) = scale.growth([small, large])
     assert (row["from"], row["to"]) == (200, 400)
-    assert set(row) == {"from", "to"} | {f"{s} {w}" for s in scale.STAGES for w in ("seconds", "peak_gib")}
+    assert set(row) == {"from", "to"} | {f"{s} {w}" for s in scale.STAGES for w in scale.MEASURES}
 
 
 def test_growth_is_the_power_of_the_size(scale: ModuleType) -> None:
-    stages = {stage: {"seconds": 2.0, "peak_gib": 1.0} for stage in scale.STAGES}
-    later = {stage: {"seconds": 16.0, "peak_gib": 4.0} for stage in scale.STAGES}
+    stages = {stage: {"seconds": 2.0, "processor_s": 2.0, "peak_gib": 1.0} for stage in scale.STAGES}
+    later = {stage: {"seconds": 16.0, "processor_s": 2.0, "peak_gib": 4.0} for stage in scale.STAGES}
     (row,) = scale.growth([{"items": 10, "stages": stages}, {"items": 40, "stages": later}])
     assert row["epoch seconds"] == pytest.approx(1.5)
     assert row["epoch peak_gib"] == pytest.approx(1.0)
+    assert row["epoch processor_s"] == 0
 
 
 def test_a_mode_is_its_settings(modes: ModuleType) -> None:
