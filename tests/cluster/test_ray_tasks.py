@@ -14,7 +14,7 @@ from ray_tasks import at_the_same_time, die, double, fail, process, temporary, w
 
 from anchorrec_graph.cluster import nodes
 from anchorrec_graph.cluster.connection import Cluster, connected
-from anchorrec_graph.cluster.tasks import RETRIES, completed
+from anchorrec_graph.cluster.tasks import RETRIES, cause, completed, was_lost
 from anchorrec_graph.errors import AnchorRecError, ConfigError, DataError
 
 
@@ -157,6 +157,18 @@ def test_ray_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'anchorrec_graph\[ray\]'"):
         connected("local").__enter__()
+
+
+def test_want_of_memory_is_not_tried_again_and_named(cluster: Cluster) -> None:
+    from ray import exceptions
+
+    memory = exceptions.OutOfMemoryError("Task was killed due to the node running low on memory.")
+    assert not was_lost(memory)
+    assert "a larger --ray-cpus puts fewer of them on a machine" in str(cause(memory))
+    other = cause(exceptions.RuntimeEnvSetupError("no disk\nmore"))
+    assert type(other) is AnchorRecError
+    assert str(other).startswith("Ray: ")
+    assert "more" not in str(other)
 
 
 def test_temporary_files_of_workers_go_with_the_cluster(cluster: Cluster) -> None:
