@@ -12,7 +12,7 @@ from anchorrec_graph.cli.index import WithoutIndex, open_to_write
 from anchorrec_graph.cli.options import AsJson, CatalogPath, Quiet, print_json
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.serve.catalog import Catalog
-from anchorrec_graph.serve.export import save_export
+from anchorrec_graph.serve.export import has_scorer, save_export
 
 
 def forget(
@@ -30,7 +30,7 @@ def forget(
     stays in the items' rows until then. An index of the items stays as it is: it holds nothing of users.
     """
     before = open_to_write(export, no_ann)
-    save_export(before.forget(user).contents, out)
+    save_export(before.forget(user).contents, out, onnx=has_scorer(export))
     after = Catalog.from_export(out)
     left = [name for name in user if after.knows_user(name)]
     rows = before.user_rows(user)

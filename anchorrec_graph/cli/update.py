@@ -15,7 +15,7 @@ from anchorrec_graph.cli.index import WithoutIndex, index_line, open_to_write
 from anchorrec_graph.cli.options import AsJson, CatalogPath, Quiet, print_json
 from anchorrec_graph.data.table import read_table
 from anchorrec_graph.errors import ConfigError, DataError
-from anchorrec_graph.serve.export import save_export
+from anchorrec_graph.serve.export import has_scorer, save_export
 from anchorrec_graph.serve.update import Drift
 
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
@@ -47,8 +47,8 @@ def update(
 
     Nothing is trained; it says when training is due. Users are folded in through their items; new items
     are placed by their features. An index of the items takes up the new ones, and its recall is measured
-    again. The export that is updated stays as it is; to serve the new one, rename a link to it over the old
-    link.
+    again; a scorer.onnx is made anew. The export that is updated stays as it is; to serve the new one,
+    rename a link to it over the old link.
     """
     if interactions is None and items is None:
         raise ConfigError("give --interactions or --items with --features")
@@ -59,7 +59,7 @@ def update(
         catalog = catalog.add_items(_read(items), _features(features or []))
     if interactions is not None:
         catalog, drift = catalog.update(_read(interactions))
-    manifest = save_export(catalog.contents, out)
+    manifest = save_export(catalog.contents, out, onnx=has_scorer(export))
     counts = {"users": len(catalog.user_ids), "items": len(catalog.items)}
     if as_json:
         found = {"drift": drift._asdict() if drift else None, "shortlist": manifest.get("shortlist")}

@@ -47,7 +47,16 @@ def is_export(folder: str | Path) -> bool:
 
 def has_shortlist(folder: str | Path) -> bool:
     """Whether it is an export with `items.faiss`, also where faiss is missing and `load_export` leaves it."""
-    return is_export(folder) and SHORTLIST in check_export(Path(folder))["files"]
+    return _has(folder, SHORTLIST)
+
+
+def has_scorer(folder: str | Path) -> bool:
+    """Whether it is an export with `scorer.onnx`."""
+    return _has(folder, SCORER)
+
+
+def _has(folder: str | Path, name: str) -> bool:
+    return is_export(folder) and name in check_export(Path(folder))["files"]
 
 
 def save_export(

@@ -11,7 +11,7 @@ from command import Command
 
 from anchorrec_graph.serve.catalog import Catalog
 from anchorrec_graph.serve.contents import run_contents
-from anchorrec_graph.serve.export import save_export
+from anchorrec_graph.serve.export import has_scorer, save_export
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,19 @@ def test_export_then_recommend(anchorrec: Command, run: Path, tmp_path: Path) ->
     )
     assert [row["item_id"] for row in ours] == [row["item_id"] for row in theirs]
     assert "is there already" in anchorrec("export", run, "--out", out).error(4)
+
+
+def test_a_scorer_stays_in_an_export_that_is_written_again(
+    anchorrec: Command, run: Path, shop: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "new.csv").write_text("user_id,item_id\nnew,i1\n")
+    save_export(run_contents(run), tmp_path / "first", onnx=True)
+    assert anchorrec("forget", tmp_path / "first", "-u", "u1", "--out", tmp_path / "second").code == 0
+    more = "--interactions", tmp_path / "new.csv", "--out"
+    assert anchorrec("update", tmp_path / "second", *more, tmp_path / "third").code == 0
+    assert [has_scorer(tmp_path / name) for name in ("first", "second", "third")] == [True] * 3
+    assert anchorrec("update", shop, *more, tmp_path / "without").code == 0
+    assert not has_scorer(tmp_path / "without")
 
 
 def test_a_stranger_and_weights(anchorrec: Command, shop: Path) -> None:
