@@ -21,7 +21,7 @@ from torch.distributed import TCPStore
 from anchorrec_graph.cli.app import main
 from anchorrec_graph.train.ranks import joined
 
-PATIENCE = 120  # seconds until a group counts as hung
+PATIENCE = 300  # seconds until a group counts as hung
 
 
 class Ended(NamedTuple):
