@@ -17,9 +17,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import scale
 import torch
 
-from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.config import Config
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import save_json
 from anchorrec_graph.models.base import build_model
@@ -34,17 +35,12 @@ CLOSE = 0.99  # of the best Recall of mode `full`
 def config_of(mode: str, items: int) -> Config:
     """The settings of a mode on a shop of `items` items."""
     kind, *numbers = mode.split("-")
-    overrides = [
-        f"dataset.num_users={items}", f"dataset.num_items={items}", "dataset.interactions_per_user=10",
-        f"dataset.num_clusters={max(24, items // 500)}", "dataset.image_dim=384", "dataset.text_dim=256",
-        "model.loss={name: softmax, temperature: 0.2}", "model.history.weight=0",
-        "evaluate.max_users=10000", "train.epochs=1000", "train.patience=1000", f"train.mode={kind}",
-    ]  # fmt: skip
+    overrides = ["train.epochs=1000", "train.patience=1000", f"train.mode={kind}"]
     if kind == "sampled":
         overrides.append(f"train.num_neighbors=[{', '.join(numbers)}]")
     elif numbers:
         overrides.append(f"train.batches_per_step={numbers[0]}")
-    return load_config("configs/anchorrec/planted.yaml", overrides)
+    return scale.config_of(items, *overrides)
 
 
 def curve(mode: str, items: int, seed: int, seconds: float) -> list[dict[str, float]]:

@@ -45,8 +45,8 @@ LEAST_RECALL = (
 )
 
 
-def config_of(size: int) -> Config:
-    """The settings for a shop of `size` items."""
+def config_of(size: int, *overrides: str) -> Config:
+    """The settings for a shop of `size` items, changed by `overrides`."""
     return load_config(
         "configs/anchorrec/planted.yaml",
         [
@@ -54,7 +54,7 @@ def config_of(size: int) -> Config:
             f"dataset.num_clusters={max(24, size // 500)}", "dataset.image_dim=384", "dataset.text_dim=256",
             "model.loss={name: softmax, temperature: 0.2}", "model.history.weight=0",
             f"model.knn.approximate.least_recall={LEAST_RECALL}",
-            f"evaluate.max_users={USERS_EVALUATED}", "train.mode=sampled",
+            f"evaluate.max_users={USERS_EVALUATED}", "train.mode=sampled", *overrides,
         ],
     )  # fmt: skip
 

@@ -94,16 +94,17 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
     ) -> HeteroSamplerOutput:
         users, positives, negatives = batch
         reached: dict[str, list[Tensor]] = {USER: [users], ITEM: [positives, negatives]}
-        for (source, _, destination), edges in drawn.items():
-            reached[source].append(edges.source)
-            reached[destination].append(edges.destination)
+        sources = {kind: edges.csr.column[edges.edge] for kind, edges in drawn.items()}
+        for kind, edges in drawn.items():
+            reached[kind[0]].append(sources[kind])
+            reached[kind[2]].append(edges.destination)
         node = {kind: self._distinct(kind, *ids) for kind, ids in reached.items()}
         local = {kind: torch.empty(size, dtype=torch.long) for kind, size in self.num_nodes.items()}
         for kind, ids in node.items():
             local[kind][ids] = torch.arange(len(ids))
         return HeteroSamplerOutput(
             node=node,
-            row={kind: local[kind[0]][edges.source] for kind, edges in drawn.items()},
+            row={kind: local[kind[0]][source] for kind, source in sources.items()},
             col={kind: local[kind[2]][edges.destination] for kind, edges in drawn.items()},
             edge={kind: edges.edge for kind, edges in drawn.items()},
             metadata=(input_id, local[USER][users], local[ITEM][positives], local[ITEM][negatives], None),
@@ -148,10 +149,6 @@ class _Drawn:
         self.csr, self.asked = csr, torch.zeros(num_rows, dtype=torch.bool)
         self.destination = self.edge = torch.empty(0, dtype=torch.long)
 
-    @property
-    def source(self) -> Tensor:
-        return self.csr.column[self.edge]
-
     def sources(self, rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """The nodes at the other end of the edges of `rows`, drawn now where they were not before."""
         new = rows[~self.asked[rows]]
@@ -161,4 +158,4 @@ class _Drawn:
         self.edge = torch.cat([self.edge, edge])
         wanted = torch.zeros_like(self.asked)
         wanted[rows] = True
-        return self.source[wanted[self.destination]]
+        return self.csr.column[self.edge[wanted[self.destination]]]

@@ -284,10 +284,9 @@ class AnchorRec(SampledRecommender):
         walks = list(user_item_walks(self.backbone.num_hops()))
         for m in self.modalities:
             hops = (item_graph_type(m),) * self.config.num_knn_layers
-            walks += [
-                Walk("item", hops),
-                Walk("user", (FROM_ITEMS, *(hops if m in self.score_views else ()))),
-            ]
+            walks.append(Walk("item", hops))
+            if m in self.score_views:
+                walks.append(Walk("user", (FROM_ITEMS, *hops)))
         return tuple(walks)
 
     def propagated_over(self, graphs: Graphs) -> Propagated:

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, PositiveInt, ValidationError
 
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph.knn import ApproximateConfig
 from anchorrec_graph.settings import Settings, unknown_name
 
 GIB = 2**30
@@ -64,7 +65,7 @@ def read_shop(pairs: Iterable[str]) -> Shop:
     Raises:
         ConfigError: a word is no such pair, or names or values are wrong.
     """
-    values: dict[str, str | int] = {}
+    values: dict[str, str] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
@@ -81,7 +82,7 @@ def read_shop(pairs: Iterable[str]) -> Shop:
         raise ConfigError(f"--plan: {key}: {message}") from error
 
 
-def _number(text: str | int) -> float | int | str | None:
+def _number(text: str) -> float | int | str:
     try:
         value = float(text)
     except ValueError:
@@ -101,6 +102,7 @@ def plan(shop: Shop) -> list[Stage]:
 
     Memory is that of one process. Each has all tables (`train.ranks`), so a machine runs as many as fit.
     """
+    exact = shop.items <= ApproximateConfig().above
     training = (FIXED_BYTES + _state_bytes(shop) + _graph_bytes(shop)) / GIB
     evaluation = training + _view_bytes(shop) / GIB
     local = max(1, min(shop.cores, int(shop.memory_gib // evaluation)))
@@ -114,7 +116,7 @@ def plan(shop: Shop) -> list[Stage]:
         Stage("prepare", shop.interactions * ROW_SECONDS, shop.interactions * ROW_BYTES / GIB,
               "anchorrec prepare (polars), one process"),
         Stage("item graphs", _knn_seconds(shop) / shop.cores, _knn_bytes(shop) / GIB,
-              "exact, blockwise" if shop.items <= 50_000 else "faiss HNSW (extra ann), one machine"),
+              "exact, blockwise" if exact else "faiss HNSW (extra ann), one machine"),
         Stage("epoch", epoch / shared, training, _engine(local, shop.machines)),
         Stage("evaluation", scores * SCORE_SECONDS / shared, evaluation, _engine(local, shop.machines)),
     ]  # fmt: skip
