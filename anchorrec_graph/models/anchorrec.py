@@ -254,7 +254,7 @@ class AnchorRec(SampledRecommender):
             knn=config.knn,
             graphs=graphs,
             id_view=ID,
-            id_rows=self.propagate()[1],
+            lent={ID: self.propagate()[1]},
             fused=built if built in graphs else None,
             fusion={} if built is None else {m: fusion(x, width) for m, x in native.items()},
             regressed={},

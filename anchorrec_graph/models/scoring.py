@@ -18,7 +18,8 @@ from anchorrec_graph.nn.exposure import level_of_new_items
 from anchorrec_graph.nn.feature_ridge import fit_feature_ridge
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import History
-from anchorrec_graph.typing import Batch, Embeddings, View
+from anchorrec_graph.nn.likelihood import likeliest_weight
+from anchorrec_graph.typing import Batch, Embeddings, View, in_columns
 
 ITEM_BLOCK = 1_024  # items whose cosines with all others exist at a time
 
@@ -122,8 +123,9 @@ class Scoring(nn.Module):
     def attached(self, learned: Attachment, final: Embeddings, data: HeteroData) -> Attachment:
         """An attachment that places the `learned` views, completed by history and popularity.
 
-        Old items, each as if it were new, say at what level new ones stand (`level_of_new_items`). The level
-        is part of the popularity view; without one there is none.
+        Old items, each as if it were new, say how much their buyers count (`likeliest_weight`) and at what
+        level new ones stand (`level_of_new_items`). Both are choices on training pairs. The level is part of
+        the popularity view; without one there is none.
 
         Args:
             final: the embeddings of the model.
@@ -132,17 +134,18 @@ class Scoring(nn.Module):
         features = {modality: data["item"][modality] for modality in data.modalities}
         fits = {name: fit_feature_ridge(features, rows) for name, rows in self._fixed_items().items()}
         regressed = {name: fit.ridge for name, fit in fits.items()}
+        if self.history is not None:
+            learned = learned._replace(lent={**learned.lent, HISTORY: self.history.bought(data)})
+        placed, borrowed = _as_if_new(learned, features, len(final.item))
+        placed = torch.cat([placed, *(fit.left_out for fit in fits.values())], dim=1)
+        pairs, scale = train_graph(data)[0], self.ranking.logit_scale
+        for name, rows in borrowed.items():
+            further = in_columns(rows, learned.start[name], learned.dim)
+            weight = likeliest_weight(final.user, placed, further, pairs, scale)
+            learned = learned._replace(lent={**learned.lent, name: weight * learned.lent[name]})
+            placed = placed + weight * further
         if POPULARITY in fits:
-            blocks = torch.arange(len(final.item)).split(ITEM_BLOCK)
-            views = [learned.learned({m: x[own] for m, x in features.items()}, own) for own in blocks]
-            rows = torch.cat([torch.stack(list(view.values())).sum(0) for view in views])
-            level = level_of_new_items(
-                final.user,
-                final.item,
-                torch.cat([rows, *(fit.left_out for fit in fits.values())], dim=1),
-                train_graph(data)[0],
-                self.ranking.logit_scale,
-            )
+            level = level_of_new_items(final.user, final.item, placed, pairs, scale)
             popularity = regressed[POPULARITY]
             regressed[POPULARITY] = popularity._replace(center=popularity.center + level)
         return learned._replace(regressed=regressed)
@@ -153,6 +156,18 @@ class Scoring(nn.Module):
         if self.prior is not None:
             rows[POPULARITY] = self.prior.unsqueeze(1)
         return {name: row / self.ranking.logit_scale for name, row in rows.items()}
+
+
+def _as_if_new(
+    attachment: Attachment, features: Mapping[str, Tensor], num_items: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The learned rows [I, d] of old items placed as if they were new, and what they borrow, by view."""
+    learned, borrowed = [], []
+    for own in torch.arange(num_items).split(ITEM_BLOCK):
+        views, lent = attachment.joined({m: x[own] for m, x in features.items()}, own)
+        learned.append(torch.stack(list(views.values())).sum(0))
+        borrowed.append(lent)
+    return torch.cat(learned), {name: torch.cat([part[name] for part in borrowed]) for name in borrowed[0]}
 
 
 def sum_views(views: Mapping[str, View]) -> Embeddings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -34,15 +34,17 @@ class Attachment(NamedTuple):
     with N_m its nearest items in modality m. q^m is what the propagation gives to a node that joins the
     item graph, the others as they are. Behaviour is borrowed: C is the mean of its neighbours' id rows. If
     `unit`, these learned views are scaled together to length 1. The other views, history and popularity, are
-    the regression of the old items' rows on their features (`fit_feature_ridge`); popularity also holds the
-    level (`level_of_new_items`), so that new items are shown about as often as old ones. A modality that a
-    new item lacks says nothing.
+    the regression of the old items' rows on their features (`fit_feature_ridge`). To the history row the
+    neighbours in the native modalities add a mean like C, of the rows that say who bought them
+    (`History.bought`), as much as makes the training pairs likeliest (`likeliest_weight`). Popularity also
+    holds the level (`level_of_new_items`), so that new items are shown about as often as old ones. A modality
+    that a new item lacks says nothing.
     """
 
     knn: KnnConfig
     graphs: Mapping[str, Neighbourhood]  # of the modalities in the score, the fused one included
     id_view: str
-    id_rows: Tensor  # [I, d] C
+    lent: Mapping[str, Tensor]  # [I, r] by view: rows whose neighbours' mean is taken; the id view's are C
     fused: str | None  # the graph whose features are made from the others
     fusion: Mapping[str, Fusion]  # how: by native modality, in the order of the columns
     regressed: Mapping[str, FeatureRidge]  # by view, of the native modalities
@@ -57,12 +59,15 @@ class Attachment(NamedTuple):
             DataError: no feature is given, or one of another name or width, or of another number of rows.
         """
         self._check(features)
-        rows = self.learned(features)
+        rows, borrowed = self.joined(features)
         rows |= {name: ridge.rows(features) for name, ridge in self.regressed.items()}
+        rows |= {name: rows[name] + mean for name, mean in borrowed.items()}
         return {name: in_columns(rows[name], start, self.dim) for name, start in self.start.items()}
 
-    def learned(self, features: Mapping[str, Tensor], own: Tensor | None = None) -> dict[str, Tensor]:
-        """The rows of the learned views, [n, d] each.
+    def joined(
+        self, features: Mapping[str, Tensor], own: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The rows of the learned views, [n, d] each, and what neighbours lend to the others, [n, r] each.
 
         Args:
             own: [n] for items of the graphs placed as if they were new: which they are. None is its own
@@ -71,21 +76,20 @@ class Attachment(NamedTuple):
         native = dict(features)
         if self.fused is not None:
             native[self.fused] = torch.cat([self._fused_part(m, features) for m in self.fusion], dim=1)
-        count = len(next(iter(features.values())))
-        ids, weights = torch.zeros(count, self.id_rows.shape[1]), torch.zeros(count, 1)
-        learned = {name: torch.zeros_like(ids) for name in self.graphs}
-        for name, graph in self.graphs.items():
-            if name not in native:
-                continue
-            weight, neighbour = self._nearest(native[name], graph, own)
-            total = weight.sum(1, keepdim=True)
-            learned[name] = inverse_sqrt(total) * _weighted(weight, graph.sent, neighbour)
-            ids, weights = ids + _weighted(weight, self.id_rows, neighbour), weights + total
-        learned[self.id_view] = ids / weights.clamp(min=torch.finfo(ids.dtype).tiny)
+        count, graphs = len(next(iter(features.values()))), self.graphs.items()
+        near = {name: self._nearest(native[name], graph, own) for name, graph in graphs if name in native}
+        learned = {name: torch.zeros(count, graph.sent.shape[1]) for name, graph in graphs}
+        for name, (weight, neighbour) in near.items():
+            degree = weight.sum(1, keepdim=True)
+            learned[name] = inverse_sqrt(degree) * _weighted(weight, self.graphs[name].sent, neighbour)
+        every = _together(near.values(), count)
+        learned[self.id_view] = _mean(*every, self.lent[self.id_view])
+        natives = _together((found for name, found in near.items() if name != self.fused), count)
+        borrowed = {view: _mean(*natives, rows) for view, rows in self.lent.items() if view != self.id_view}
         if self.unit:
             length = sum(learned.values(), torch.zeros(())).norm(dim=1, keepdim=True)
-            learned = {m: y / length.clamp(min=torch.finfo(ids.dtype).tiny) for m, y in learned.items()}
-        return learned
+            learned = {m: y / length.clamp(min=torch.finfo(y.dtype).tiny) for m, y in learned.items()}
+        return learned, borrowed
 
     def _check(self, features: Mapping[str, Tensor]) -> None:
         known = {m: graph.unit.shape[1] for m, graph in self.graphs.items() if m != self.fused}
@@ -123,6 +127,21 @@ class Attachment(NamedTuple):
         none |= (cosine <= 0) & self.knn.drop_negative | (cosine == -torch.inf)
         weight = cosine if self.knn.weight == "cosine" else torch.ones_like(cosine)
         return weight.masked_fill(none, 0.0), neighbour
+
+
+def _together(found: Iterable[tuple[Tensor, Tensor]], count: int) -> tuple[Tensor, Tensor]:
+    """Weights and neighbours of several graphs side by side: [count, k] each."""
+    weights, neighbours = [torch.zeros(count, 0)], [torch.zeros(count, 0, dtype=torch.long)]
+    for weight, neighbour in found:
+        weights.append(weight)
+        neighbours.append(neighbour)
+    return torch.cat(weights, dim=1), torch.cat(neighbours, dim=1)
+
+
+def _mean(weight: Tensor, neighbour: Tensor, rows: Tensor) -> Tensor:
+    """The neighbours' weighted mean row; 0 without a neighbour."""
+    total = weight.sum(1, keepdim=True)
+    return _weighted(weight, rows, neighbour) / total.clamp(min=torch.finfo(total.dtype).tiny)
 
 
 def _weighted(weight: Tensor, rows: Tensor, neighbour: Tensor) -> Tensor:

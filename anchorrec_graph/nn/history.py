@@ -73,6 +73,20 @@ class History(nn.Module):
     def forward(self) -> View:
         return View(self.user, self.item)
 
+    def bought(self, data: HeteroData) -> Tensor:
+        r"""Rows y_j [I, r] that tell from a user's row whether it has item j, as well as r columns can:
+
+        .. math:: y_j = \arg\min_y \sum_u (\langle h_u, y \rangle - n_u^{-1/2} [j \in u])^2
+
+        with h_u the user's row of this view and n_u the number of its items.
+        """
+        (user, item), num_users, num_items = train_graph(data)
+        count = torch.bincount(user, minlength=num_users)
+        having = Relation(item, user, count[user].rsqrt(), (num_items, num_users))(self.user).double()
+        own = self.user.double()
+        rows: Tensor = having @ torch.linalg.pinv(own.T @ own, hermitian=True)
+        return rows.float()
+
     def user_parts(self, items: Tensor) -> Tensor:
         """Zero, and what each of n training items adds to the row of a user who has these: [1 + n, r]."""
         rows = self.purchase[items] / max(len(items), 1) ** 0.5

@@ -29,7 +29,7 @@ from anchorrec_graph.serve.scorer import onnx_scorer
 from anchorrec_graph.serve.shortlist import build_shortlist, read_shortlist
 from anchorrec_graph.serve.space import Space, SpaceView
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, ARRAYS, ITEMS, USERS, CARD = (
     "export.json",
     "arrays.safetensors",
@@ -159,7 +159,7 @@ def _fold_in_arrays(fold: FoldIn, arrays: Arrays) -> dict[str, Any]:
 
 
 def _attachment_arrays(attachment: Attachment, arrays: Arrays) -> dict[str, Any]:
-    arrays["attachment/id"] = attachment.id_rows
+    arrays |= {f"attachment/lent/{view}": rows for view, rows in attachment.lent.items()}
     for name, graph in attachment.graphs.items():
         arrays[f"attachment/sent/{name}"] = graph.sent
         arrays[f"attachment/unit/{name}"] = graph.unit
@@ -224,7 +224,7 @@ def _attachment(layout: Mapping[str, Any], arrays: Arrays) -> Attachment:
             for name in layout["graphs"]
         },
         id_view=layout["id_view"],
-        id_rows=arrays[f"{place}/id"],
+        lent=_below(arrays, f"{place}/lent/"),
         fused=layout["fused"],
         fusion={
             name: Fusion(arrays.get(f"{place}/basis/{name}"), arrays[f"{place}/mean/{name}"], scale)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
+from anchorrec_graph.data.planted import PlantedConfig
 from anchorrec_graph.encoders.fused import fuse_features
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.graph.knn import KnnConfig, knn_edges
@@ -129,14 +130,14 @@ def test_an_old_item_placed_as_new_is_not_its_own_neighbour() -> None:
     features = {m: data["item"][m][own] for m in data.modalities}
     with torch.no_grad():
         attachment = model.attachment(data)
-        found = attachment.learned(features, own)
+        found, _ = attachment.joined(features, own)
     for place, i in enumerate(own.tolist()):
         total, weights = torch.zeros(8), 0.0
         for graph in attachment.graphs.values():
             cosines = {j: float(graph.unit[i] @ graph.unit[j]) for j in range(len(graph.unit)) if j != i}
             for j in sorted(cosines, key=lambda j: -cosines[j])[: KNN.k]:
                 if cosines[j] > 0:
-                    total, weights = total + cosines[j] * attachment.id_rows[j], weights + cosines[j]
+                    total, weights = total + cosines[j] * attachment.lent["id"][j], weights + cosines[j]
         torch.testing.assert_close(found["id"][place], total / weights, atol=1e-5, rtol=1e-4)
 
 
@@ -153,12 +154,13 @@ def test_old_items_placed_as_new_hold_what_they_hold_by_their_own_rows() -> None
     native = {m: data["item"][m] for m in data.modalities}
     with torch.no_grad():
         final, attachment = model.encode(), model.attachment(data)
-        rows = attachment.learned(native, torch.arange(len(final.item)))
+        rows, borrowed = attachment.joined(native, torch.arange(len(final.item)))
     fits = {
         name: fit_feature_ridge(native, final.views[name].item[:, start : start + width])
         for name, start, width in (("history", 8, 4), ("popularity", 12, 1))
     }
-    left_out = torch.cat([torch.stack(list(rows.values())).sum(0), *(f.left_out for f in fits.values())], 1)
+    history = fits["history"].left_out + borrowed["history"]
+    left_out = torch.cat([torch.stack(list(rows.values())).sum(0), history, fits["popularity"].left_out], 1)
     center = attachment.regressed["popularity"].center
     level = float(center - fits["popularity"].ridge.center)
     user, item = data[INTERACTS].edge_index
@@ -175,9 +177,34 @@ def test_old_items_placed_as_new_hold_what_they_hold_by_their_own_rows() -> None
         new["popularity"][:, 12:],
         fits["popularity"].ridge.rows({m: x[:2] for m, x in native.items()}) + level,
     )
+    lent = attachment.joined({m: x[:2] for m, x in native.items()})[1]["history"]
     torch.testing.assert_close(
-        new["history"][:, 8:12], fits["history"].ridge.rows({m: x[:2] for m, x in native.items()})
+        new["history"][:, 8:12], fits["history"].ridge.rows({m: x[:2] for m, x in native.items()}) + lent
     )
+
+
+def test_the_buyers_of_neighbours_count_as_is_likeliest() -> None:
+    """The fused graph, made of the others, does not count them again."""
+    data = PlantedConfig(num_users=200, num_items=100, num_clusters=8, seed=1).load()
+    config = plain(loss={"name": "softmax"}, history=HistoryConfig(weight=5.0, dim=4))
+    model = build_model(config, data).eval()
+    assert isinstance(model, AnchorRec)
+    assert model.scoring.history is not None
+    with torch.no_grad():
+        attachment = model.attachment(data)
+        bought = model.scoring.history.bought(data)
+        found = attachment.joined({m: data["item"][m][:4] for m in data.modalities}, torch.arange(4))[1]
+    weight = float(attachment.lent["history"].norm() / bought.norm())
+    assert weight > 0
+    for i in range(4):
+        total, weights = torch.zeros(4), 0.0
+        for modality in data.modalities:
+            unit = attachment.graphs[modality].unit
+            cosines = {j: float(unit[i] @ unit[j]) for j in range(len(unit)) if j != i}
+            for j in sorted(cosines, key=lambda j: -cosines[j])[: KNN.k]:
+                if cosines[j] > 0:
+                    total, weights = total + cosines[j] * weight * bought[j], weights + cosines[j]
+        torch.testing.assert_close(found["history"][i], total / weights, atol=1e-5, rtol=1e-4)
 
 
 def test_an_item_without_a_picture_is_placed_by_its_text() -> None:

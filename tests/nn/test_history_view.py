@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
+from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.cache import cache_dir
 from anchorrec_graph.models import build_model
 from anchorrec_graph.models.base import item_features
@@ -203,3 +204,14 @@ def test_features_of_another_scale_and_without_a_direction() -> None:
 def test_wrong_values_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         HistoryConfig(**settings)
+
+
+def test_bought_rows_tell_best_in_squares_who_has_an_item() -> None:
+    data = tiny_data()
+    view = History(HistoryConfig(weight=3.0, dim=5), data)
+    edge_index, num_users, num_items = train_graph(data)
+    has = torch.zeros(num_users, num_items)
+    has[edge_index[0], edge_index[1]] = 1
+    has /= has.sum(1, keepdim=True).clamp(min=1).sqrt()
+    expected = torch.linalg.lstsq(view.user.double(), has.double()).solution.T
+    torch.testing.assert_close(view.bought(data).double(), expected, atol=1e-4, rtol=1e-4)
