@@ -30,6 +30,7 @@ LATER: dict[tuple[str, ...], Any] = {
     ("evaluate", "max_users"): None,
     ("train", "mode"): "full",
     ("train", "num_neighbors"): [10, 5],
+    ("train", "shard_tables"): False,
     ("model", "knn", "approximate"): ApproximateConfig().model_dump(mode="json"),
 }
 

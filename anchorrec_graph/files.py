@@ -55,13 +55,18 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files below `folder` of writers that were killed. Nobody may be writing there.
+    """Delete the temporary files and folders below `folder` of writers that were killed.
+
+    Nobody may be writing there.
 
     They are those of `replacing` and of safetensors, which writes to `.tmp` and six letters first.
     """
     for pattern in (".*.tmp", ".tmp??????"):
-        for temporary in folder.rglob(pattern):
-            temporary.unlink(missing_ok=True)
+        for temporary in list(folder.rglob(pattern)):
+            if temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:
+                temporary.unlink(missing_ok=True)
 
 
 @contextmanager

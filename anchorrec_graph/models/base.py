@@ -17,6 +17,7 @@ from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLos
 from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import HistoryConfig
+from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.registry import Registry, registered
 from anchorrec_graph.settings import Settings, unknown_name
 from anchorrec_graph.typing import Batch, Embeddings
@@ -177,9 +178,11 @@ def xavier_table(num_rows: int, embedding_dim: int) -> nn.Embedding:
     return table
 
 
-def table_rows(table: nn.Embedding, ids: Tensor | None) -> Tensor:
-    """The rows of a table that `ids` names; None: all."""
-    rows: Tensor = table.weight if ids is None else table(ids)
+def table_rows(table: nn.Embedding | ShardedTable, ids: Tensor | None) -> Tensor:
+    """The rows of a table that `ids` names; None: all, of a cut table without a gradient."""
+    if ids is None:
+        return table.whole() if isinstance(table, ShardedTable) else table.weight
+    rows: Tensor = table(ids)
     return rows
 
 

@@ -36,11 +36,17 @@ def save_checkpoint(
 
     `key` says what the checkpoint belongs to (settings, data, seed).
     """
+    tensors = training_state(model, optimizer, generator)
+    save_tensors(path, tensors, {"progress": json.dumps(progress), "key": key})
+
+
+def training_state(model: nn.Module, optimizer: AdamOfModel, generator: torch.Generator) -> dict[str, Tensor]:
+    """Weights, optimiser state and both random states, by name."""
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"optimizer/{name}": value for name, value in optimizer.state().items()}
     tensors["random/epoch"] = generator.get_state()
     tensors["random/global"] = torch.get_rng_state()
-    save_tensors(path, tensors, {"progress": json.dumps(progress), "key": key})
+    return tensors
 
 
 def load_checkpoint(
@@ -55,8 +61,8 @@ def load_checkpoint(
     if metadata.get("key") != key:
         raise RunError(f"{path}: belongs to other settings, data or seed; start a new run folder")
     try:
-        model.load_state_dict(_below(tensors, "model/"))
-        optimizer.load(_below(tensors, "optimizer/"))
+        model.load_state_dict(below(tensors, "model/"))
+        optimizer.load(below(tensors, "optimizer/"))
         generator.set_state(tensors["random/epoch"])
         torch.set_rng_state(tensors["random/global"])
         return Progress(*json.loads(metadata["progress"]))
@@ -77,5 +83,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise RunError(f"{path}: cannot be read ({error}); delete it, and this seed starts anew") from error
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names start with `prefix`, by the rest of their names."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

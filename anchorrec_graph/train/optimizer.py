@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer, SparseAdam
 
+from anchorrec_graph.nn.sharded_table import ShardedTable
+
 
 class AdamOfModel:
-    """Adam, and with `sparse` SparseAdam on every `nn.Embedding`: only rows with a gradient take a step.
+    """Adam, and with `sparse` SparseAdam on every embedding table: only rows with a gradient take a step.
 
     A row's moments then rest while no batch reaches it, where Adam's decay. A step costs time by the rows
     that it reaches instead of by the size of the table; the moments take the same memory.
@@ -22,9 +24,10 @@ class AdamOfModel:
 
     def __init__(self, model: nn.Module, learning_rate: float, sparse: bool) -> None:
         self.parameters = list(model.parameters())
-        tables = [m for m in model.modules() if isinstance(m, nn.Embedding)] if sparse else []
+        tables = [m for m in model.modules() if isinstance(m, (nn.Embedding, ShardedTable))] if sparse else []
         for table in tables:
-            table.sparse = True
+            if isinstance(table, nn.Embedding):  # the other's gradients are always sparse
+                table.sparse = True
         by_row = {id(table.weight) for table in tables}
         dense = [p for p in self.parameters if id(p) not in by_row]
         self.parts: list[Optimizer] = []

@@ -2,6 +2,7 @@
 
 The processes are numbered ("ranks"), hold the same weights and draw the same batches. Each computes the
 gradient of its part of a step's batches; the parts are added up, and every process does the same step.
+Tables that are cut (`train.sharding`) are the exception: each process holds its own rows of these.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.errors import ConfigError, TrainingError
+from anchorrec_graph.nn.sharded_table import ShardedTable
 
 T = TypeVar("T")
 MEETING = timedelta(minutes=5)  # until every process has started
@@ -73,9 +75,30 @@ class Ranks(NamedTuple):
     def add(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by its sum over the ranks, the same bits on all of them."""
         if self.size > 1:
-            with _exchange():
+            with exchange():
                 for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
                     work.wait()
+
+    def trade(self, rows: Tensor, sent: list[int], received: list[int]) -> Tensor:
+        """Send `sent[r]` of the rows, in their order, to rank r; what the others sent, in order of rank.
+
+        Args:
+            rows: [sum of sent, ...].
+            received: how many rows each rank sends here.
+        """
+        found = rows.new_empty(sum(received), *rows.shape[1:])
+        with exchange():
+            dist.all_to_all_single(found, rows.contiguous(), received, sent)
+        return found
+
+    def all_rows(self, own: Tensor, counts: list[int]) -> Tensor:
+        """The rows of all ranks, which hold `counts` of them, in order of rank."""
+        padded = own.new_zeros(max(counts), *own.shape[1:])
+        padded[: len(own)] = own
+        parts = [torch.empty_like(padded) for _ in counts]
+        with exchange():
+            dist.all_gather(parts, padded)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
     def gather(self, value: Any) -> list[Any]:
         """Every rank's value, in order of rank. It travels as JSON: nothing is unpickled."""
@@ -83,7 +106,7 @@ class Ranks(NamedTuple):
             return [value]
         text = torch.frombuffer(bytearray(json.dumps(value), "utf-8"), dtype=torch.uint8)
         lengths = [torch.zeros(1, dtype=torch.long) for _ in range(self.size)]
-        with _exchange():
+        with exchange():
             dist.all_gather(lengths, torch.tensor([len(text)]))
             longest = int(max(lengths))
             texts = [torch.zeros(longest, dtype=torch.uint8) for _ in range(self.size)]
@@ -99,7 +122,7 @@ class Ranks(NamedTuple):
     def wait(self) -> None:
         """Wait until all ranks are here."""
         if self.size > 1:
-            with _exchange():
+            with exchange():
                 dist.barrier()
 
     def in_turn(self, make: Callable[[], T]) -> T:
@@ -114,11 +137,12 @@ class Ranks(NamedTuple):
     def add_gradients(self, model: nn.Module, terms: dict[str, float]) -> dict[str, float]:
         """Add up the ranks' parts of a step: gradients in place, and the terms' values, which are returned.
 
-        A parameter that no rank's batches reached keeps no gradient, as in one process.
+        A parameter that no rank's batches reached keeps no gradient, as in one process. Cut tables do not
+        take part.
         """
         if self.size == 1:
             return terms
-        parameters = list(model.parameters())
+        parameters = [x for name, x in model.named_parameters() if name not in cut_weights(model)]
         kinds = [None if p.grad is None else p.grad.is_sparse for p in parameters]
         parts = self.gather([terms, kinds])
         totals: dict[str, float] = {}
@@ -169,8 +193,15 @@ ALONE = Ranks()
 
 
 def weights_digest(model: nn.Module) -> str:
-    """Equal for models whose parameters and buffers have the same bits."""
-    return content_hash(*(value.reshape(-1).view(torch.uint8) for value in model.state_dict().values()))
+    """Equal for models whose parameters and buffers have the same bits, cut tables aside."""
+    own = cut_weights(model)
+    kept = (value for name, value in model.state_dict().items() if name not in own)
+    return content_hash(*(value.reshape(-1).view(torch.uint8) for value in kept))
+
+
+def cut_weights(model: nn.Module) -> set[str]:
+    """The names of the parameters that hold this rank's rows of a table."""
+    return {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, ShardedTable)}
 
 
 def num_processes() -> int:
@@ -232,7 +263,7 @@ def _end(*_: object) -> None:
 
 
 @contextmanager
-def _exchange() -> Iterator[None]:
+def exchange() -> Iterator[None]:
     """gloo says only that a connection was closed or that nothing came in time."""
     try:
         yield

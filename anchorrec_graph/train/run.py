@@ -3,6 +3,7 @@
 <run>/config.yaml  environment.json  manifest.json  summary.json
 <run>/seed-<s>/history.jsonl  checkpoint.safetensors  best.safetensors  metrics.json  per_user.parquet
 <run>/seed-<s>/epochs/<epoch>.safetensors  with train.snapshot_every
+<run>/seed-<s>/checkpoint-<epoch>/  with train.shard_tables, instead of checkpoint.safetensors
 """
 
 from __future__ import annotations
@@ -117,7 +118,11 @@ def _check_new(path: Path) -> None:
     """Refuse a folder that holds more than a run without a checkpoint, which has nothing to lose."""
     ours = ["manifest.json", "environment.json", LOCK, ".*.tmp"]  # of a run that was killed while it was made
     if (path / "config.yaml").exists() and (path / "manifest.json").exists():
-        if [*path.glob("seed-*/*.safetensors"), *path.glob("seed-*/metrics.json")]:
+        if [
+            *path.glob("seed-*/*.safetensors"),
+            *path.glob("seed-*/checkpoint-*"),
+            *path.glob("seed-*/metrics.json"),
+        ]:
             raise RunError(f"{path} already holds a run; continue it with --resume, or name another folder")
         ours += ["config.yaml", "seed-*"]
     foreign = [entry.name for entry in path.iterdir() if not any(entry.match(name) for name in ours)]

@@ -66,6 +66,15 @@ class SeedFolder:
     def epoch_path(self, epoch: int) -> Path:
         return self.epochs / f"{epoch}.safetensors"
 
+    def sharded_checkpoint(self, epoch: int) -> Path:
+        """The folder of a checkpoint of cut tables (`train.sharding`)."""
+        return self.path / f"checkpoint-{epoch}"
+
+    def sharded_checkpoints(self) -> list[Path]:
+        """Those that are there, the latest last."""
+        found = self.path.glob("checkpoint-[0-9]*")
+        return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+
     def save_result(self, result: dict[str, Any], per_user: pl.DataFrame) -> None:
         """Per-user metrics first: a `metrics.json` says that the seed is complete."""
         with replacing(self.per_user) as temporary:

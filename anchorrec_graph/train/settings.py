@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from anchorrec_graph.settings import Settings
 
@@ -33,6 +33,7 @@ class TrainConfig(Settings):
     batches_per_step: PositiveInt = 1  # batches whose gradients one optimiser step averages (`gradient`)
     mode: Literal["full", "sampled"] = "full"  # what a batch travels over: the graphs, or what it reaches
     num_neighbors: Annotated[tuple[HopCount, ...], Field(min_length=1)] = (10, 5)  # sampled: by hop; -1: all
+    shard_tables: bool = False  # sampled: each of several processes holds its part of the tables (`sharding`)
     learning_rate: PositiveFloat = 1e-3
     decay: Annotated[float, Field(gt=0, le=1)] = 0.96  # learning rate x decay ** (epoch / decay_epochs)
     decay_epochs: PositiveInt = 50
@@ -43,3 +44,11 @@ class TrainConfig(Settings):
     snapshot_every: NonNegativeInt = 0  # epochs whose weights are kept, for `diagnose --epochs`; 0: none
     seeds: Annotated[tuple[SeedNumber, ...], Field(min_length=1), AfterValidator(_each_once)] = (0,)
     tensorboard: bool = False  # also write TensorBoard events (extra `track`)
+
+    @model_validator(mode="after")
+    def _only_what_is_reached(self) -> TrainConfig:
+        if self.shard_tables and self.mode != "sampled":
+            raise ValueError(
+                "train.shard_tables needs train.mode 'sampled': in mode 'full' every step reads whole tables"
+            )
+        return self

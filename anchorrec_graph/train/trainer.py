@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from anchorrec_graph.train.progress import Display
 from anchorrec_graph.train.ranks import ALONE, Ranks, weights_digest
 from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.settings import TrainConfig
+from anchorrec_graph.train.sharding import Sharding
 from anchorrec_graph.typing import Batch
 
 
@@ -55,6 +57,7 @@ class Trainer:
         self.edge_index, num_users, num_items = train_graph(data)
         self.sampler = NegativeSampler(self.edge_index, num_users, num_items)
         self.links = _link_sampler(model, config, self.sampler) if config.mode == "sampled" else None
+        self.sharding = Sharding(model, ranks) if config.shard_tables else None
         self.optimizer = AdamOfModel(model, config.learning_rate, sparse=self.links is not None)
         self.generator = torch.Generator().manual_seed(seed)
         self.progress = Progress()
@@ -66,15 +69,14 @@ class Trainer:
         Raises:
             TrainingError: a loss term is not finite. The last checkpoint stays.
         """
-        if folder.checkpoint.exists():
-            self.progress = load_checkpoint(
-                folder.checkpoint, self.model, self.optimizer, self.generator, folder.key
-            )
-            if self.progress.best_epoch:
-                folder.load_best()  # if it is lost, say so now and not after the training
+        self._load(folder)
+        if self.progress.best_epoch:
+            folder.load_best()  # if it is lost, say so now and not after the training
         display.start(folder.title + self.ranks.label, self.progress.epoch, self.config.epochs)
         try:
             self._train(folder, display)
+            if self.sharding is not None:
+                self.sharding.undo()
             self.ranks.wait()  # until the best weights can be read
         except BaseException:
             display.stop(f"stopped after epoch {self.progress.epoch} of {self.config.epochs}")
@@ -86,22 +88,26 @@ class Trainer:
         return self.progress
 
     def _train(self, folder: SeedFolder, display: Display) -> None:
-        if not self.ranks.is_first:
-            for _ in self.epochs():
-                pass
-            return
-        history = History(folder.history, self.progress.epoch, self.config.tensorboard)
-        folder.drop_epochs(after=self.progress.epoch)
-        with history:
+        with self._history(folder) as history:
             for record in self.epochs():
-                history.write(record)
+                if history is not None:
+                    history.write(record)
                 shown = {k: v for k, v in record["validation"].items() if k == self.config.metric}
                 display.epoch(record["epoch"], record["loss"], shown, self.progress.best_value)
                 if self.config.snapshot_every and self.progress.epoch % self.config.snapshot_every == 0:
-                    folder.save_epoch(self.progress.epoch, self.model.state_dict())
+                    weights = self.whole(self.model.state_dict())
+                    if self.ranks.is_first:
+                        folder.save_epoch(self.progress.epoch, weights)
                 if self.progress.epoch % self.config.checkpoint_every == 0:
                     self._save(folder)
         self._save(folder)
+
+    def _history(self, folder: SeedFolder) -> AbstractContextManager[History | None]:
+        if not self.ranks.is_first:
+            return nullcontext()
+        history = History(folder.history, self.progress.epoch, self.config.tensorboard)
+        folder.drop_epochs(after=self.progress.epoch)
+        return history
 
     def epochs(self) -> Iterator[dict[str, Any]]:
         """Train until the last epoch or until patience is spent; the history record of each epoch."""
@@ -168,8 +174,12 @@ class Trainer:
             count: the batches of all ranks; default those given.
         """
         self.optimizer.zero_grad()
+        if self.sharding is not None:
+            self.sharding.fetch(batches)
         values = add_gradient(self.model, batches, count)
         values = self.ranks.add_gradients(self.model, values)
+        if self.sharding is not None:
+            self.sharding.send_back()
         for name, value in values.items():
             if value - value != 0:  # neither finite nor worth a step
                 raise TrainingError(
@@ -187,7 +197,7 @@ class Trainer:
         value = metrics[self.config.metric]
         if value > self.progress.best_value:
             self.progress = self.progress._replace(best_epoch=epoch, best_value=value)
-            if self.ranks.is_first:
+            if self.ranks.is_first or self.sharding is not None:
                 self.best = copy.deepcopy(self.model.state_dict())
         return metrics
 
@@ -198,11 +208,32 @@ class Trainer:
     def _save(self, folder: SeedFolder) -> None:
         """Best weights first: if the process dies in between, the epochs since repeat and write them anew."""
         if self.best is not None:
-            folder.save_best(self.best, self.progress)
+            weights = self.whole(self.best)
+            if self.ranks.is_first:
+                folder.save_best(weights, self.progress)
             self.best = None
-        save_checkpoint(
-            folder.checkpoint, self.model, self.optimizer, self.generator, self.progress, folder.key
-        )
+        own = self.optimizer, self.generator, self.progress, folder.key
+        if self.sharding is not None:
+            from anchorrec_graph.train.sharded_checkpoint import save_sharded  # takes a second to import
+
+            save_sharded(folder.sharded_checkpoint(self.progress.epoch), self.sharding, *own)
+        elif self.ranks.is_first:
+            save_checkpoint(folder.checkpoint, self.model, *own)
+
+    def _load(self, folder: SeedFolder) -> None:
+        own = self.optimizer, self.generator, folder.key
+        if self.sharding is not None:
+            latest = self.ranks.first(lambda: [str(path) for path in folder.sharded_checkpoints()][-1:])
+            if latest:
+                from anchorrec_graph.train.sharded_checkpoint import load_sharded
+
+                self.progress = load_sharded(Path(latest[0]), self.sharding, *own)
+        elif folder.checkpoint.exists():
+            self.progress = load_checkpoint(folder.checkpoint, self.model, *own)
+
+    def whole(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict of the model with whole tables, from one with this rank's part. All ranks call it."""
+        return weights if self.sharding is None else self.sharding.whole(weights)
 
 
 def _link_sampler(model: Recommender, config: TrainConfig, negatives: NegativeSampler) -> LinkSampler:

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.errors import DataError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.models.base import Recommender, build_model
+from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train import ranks as module
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.ranks import Ranks, weights_digest
@@ -70,12 +72,15 @@ def steps(ranks: Ranks, cases: dict[str, Config], folder: Path) -> None:
         records = []
         for record in trainer.epochs():
             records.append({key: record[key] for key in ("loss", "terms", "validation")})
-            digests.append(weights_digest(trainer.model))
+            digests.append(content_hash(*trainer.whole(trainer.model.state_dict()).values()))
         adam = len({name.partition("/")[0] for name in trainer.optimizer.state()})
         found = {"steps": terms, "epochs": records, "digests": digests, "adam": adam}
         (folder / f"{name}-{ranks.size}-{ranks.rank}.json").write_text(json.dumps(found))
+        held = [len(part.weight) for part in trainer.model.modules() if isinstance(part, ShardedTable)]
+        (folder / f"{name}-{ranks.size}-{ranks.rank}.rows").write_text(json.dumps(held))
+        weights = trainer.whole(trainer.model.state_dict())
         if ranks.is_first:
-            save_file(dict(trainer.model.state_dict()), folder / f"{name}-{ranks.size}.safetensors")
+            save_file(weights, folder / f"{name}-{ranks.size}.safetensors")
 
 
 def exchanges(ranks: Ranks) -> None:

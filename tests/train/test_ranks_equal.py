@@ -29,7 +29,8 @@ from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.train.ranks import ALONE, Ranks
 
 SAMPLED = "train.mode=sampled", "train.num_neighbors=[4, 2]", "model.loss={name: softmax, num_negatives: 8}"
-MODELS = ("lightgcn", "anchorrec", "vbpr", "parts", "sampled lightgcn", "sampled anchorrec")
+SHARDED = ("sharded lightgcn", "sharded anchorrec")
+MODELS = ("lightgcn", "anchorrec", "vbpr", "parts", "sampled lightgcn", "sampled anchorrec", *SHARDED)
 PER_STEP = (4, 5)  # 5 is no multiple of 2 or 4
 SIZES = (2, 4)
 
@@ -37,6 +38,7 @@ SIZES = (2, 4)
 def config_of(folder: Path, model: str, *overrides: str) -> Config:
     mode, _, model = ("lightgcn" if model == "parts" else model).rpartition(" ")
     overrides = (*(SAMPLED if mode else ()), *overrides)
+    overrides = (*overrides, *(("train.shard_tables=true",) if mode == "sharded" else ()))
     settings = f"model={{name: {model}, embedding_dim: 8}}", "train.batch_size=40", "train.epochs=2"
     return tiny_config(folder, *settings, *overrides)
 
@@ -85,6 +87,14 @@ def test_all_processes_hold_the_same_bits(trained: Path, model: str, n: int, siz
     first, *others = (found(trained, model, n, size, rank) for rank in range(size))
     assert all(other == first for other in others)
     assert len(set(first["digests"])) == 2  # and they are trained
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("model", SHARDED)
+def test_every_process_holds_its_rows_only(trained: Path, model: str, size: int) -> None:
+    """60 users and 40 items; the moments of Adam lie with them."""
+    held = [json.loads((trained / f"{model}-4-{size}-{rank}.rows").read_text()) for rank in range(size)]
+    assert held == [[60 // size, 40 // size]] * size
 
 
 def test_the_parts_are_what_they_are_for(trained: Path) -> None:

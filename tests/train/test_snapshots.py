@@ -102,7 +102,7 @@ def test_the_hash_that_version_0_1_gave() -> None:
     """Of configs/anchorrec/planted.yaml, before these settings existed."""
     path = Path(__file__).parents[2] / "configs/anchorrec/planted.yaml"
     old = load_config(path).model_dump(mode="json")
-    for name in ("snapshot_every", "batches_per_step", "mode", "num_neighbors"):
+    for name in ("snapshot_every", "batches_per_step", "mode", "num_neighbors", "shard_tables"):
         del old["train"][name]
     del old["model"]["knn"]["approximate"], old["evaluate"]["max_users"]
     content = json.dumps(old, sort_keys=True).encode()
