@@ -100,13 +100,15 @@ def plan(shop: Shop) -> list[Stage]:
     - epoch: interactions / 2048 steps of `STEP_SECONDS`, which do not grow with the shop;
     - evaluation: users x items x `SCORE_SECONDS`.
 
-    Memory is that of one process. Each has all tables (`train.ranks`), so a machine runs as many as fit.
+    Memory is that of one process, of as many on a machine as fit. Several share the tables and their moments
+    (`train.shard_tables`); each has the graphs and features, and whole tables while it evaluates.
     """
     exact = shop.items <= ApproximateConfig().above
-    training = (FIXED_BYTES + _state_bytes(shop) + _graph_bytes(shop)) / GIB
-    evaluation = training + _view_bytes(shop) / GIB
-    local = max(1, min(shop.cores, int(shop.memory_gib // evaluation)))
-    processes = local * shop.machines
+    local = max(
+        1, next((n for n in range(shop.cores, 0, -1) if n * _evaluation(shop, n) <= shop.memory_gib), 1)
+    )
+    processes, evaluation = local * shop.machines, _evaluation(shop, local)
+    training = evaluation - _whole_bytes(shop, processes) / GIB
     shared = processes if processes == 1 else PARALLEL * processes
     epoch, scores = (
         shop.interactions / STEP_BATCH * STEP_SECONDS,
@@ -128,8 +130,8 @@ def verdict(shop: Shop, stages: Iterable[Stage]) -> str:
         if stage.memory_gib > shop.memory_gib:
             return (
                 f"{stage.name} needs {stage.memory_gib:.0f} GiB in one process and a machine has "
-                f"{shop.memory_gib:.0f}: take larger machines; tables and graphs cut over machines are not "
-                "part of this package"
+                f"{shop.memory_gib:.0f}: take larger machines; features, graphs and evaluation cut over "
+                "machines are not part of this package"
             )
     return "fits"
 
@@ -152,18 +154,32 @@ def _graph_bytes(shop: Shop) -> float:
     return EDGE_BYTES * edges
 
 
-def _state_bytes(shop: Shop) -> float:
-    """Tables with their copies; native features, reduced ones, and these added up over neighbours."""
-    tables = TABLE_COPIES * 4 * shop.dim * (shop.users + shop.items)
-    return tables + 4 * shop.items * (sum(_widths(shop)) + 2 * 256 * (shop.modalities + 1))
+def _evaluation(shop: Shop, local: int) -> float:
+    """GiB of a process that trains and evaluates, `local` of which share a machine."""
+    processes = local * shop.machines
+    tables = TABLE_COPIES * _table_bytes(shop) / processes
+    fixed = FIXED_BYTES + tables + _feature_bytes(shop) + _graph_bytes(shop)
+    return (fixed + _whole_bytes(shop, processes)) / GIB
 
 
-def _view_bytes(shop: Shop) -> float:
-    return VIEW_COPIES * 4 * shop.dim * (shop.modalities + 2) * (shop.users + shop.items)
+def _table_bytes(shop: Shop) -> float:
+    return 4 * shop.dim * (shop.users + shop.items)
+
+
+def _feature_bytes(shop: Shop) -> float:
+    """Native features, reduced ones, and these added up over neighbours."""
+    return 4 * shop.items * (sum(_widths(shop)) + 2 * 256 * (shop.modalities + 1))
+
+
+def _whole_bytes(shop: Shop, processes: int) -> float:
+    """What evaluation adds: every view of all rows, and tables that were cut put together."""
+    views = VIEW_COPIES * _table_bytes(shop) * (shop.modalities + 2)
+    return views + (_table_bytes(shop) if processes > 1 else 0)
 
 
 def _engine(local: int, machines: int) -> str:
     if local * machines == 1:
         return "train.mode=sampled, one process"
     where = "" if machines == 1 else f" on each of {machines} machines"
-    return f"train.mode=sampled, torchrun, {local} {'process' if local == 1 else 'processes'}{where}"
+    many = f"{local} {'process' if local == 1 else 'processes'}{where}"
+    return f"train.mode=sampled, train.shard_tables, torchrun, {many}"

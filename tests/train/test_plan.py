@@ -58,6 +58,14 @@ def test_processes_share_the_epoch_as_far_as_memory_lets_them() -> None:
     assert tight.engine.endswith("one process")
 
 
+def test_processes_share_the_tables_but_not_the_evaluation() -> None:
+    """Two million rows of 64 columns: weights, two moments and the best so far are 1.9 GiB."""
+    one, four = stages(cores=1), stages(cores=1, machines=4)
+    tables = 4 * 4 * 64 * 2e6 / 2**30
+    assert one["epoch"].memory_gib - four["epoch"].memory_gib == pytest.approx(0.75 * tables)
+    assert one["evaluation"].memory_gib - four["evaluation"].memory_gib == pytest.approx(0.5 * tables)
+
+
 def test_the_verdict_names_what_does_not_fit() -> None:
     small, large = shop(items=1e4, users=1e4, interactions=1e5), shop(items=1e9)
     assert verdict(small, plan(small)) == "fits"
