@@ -125,7 +125,7 @@ def test_damage_is_noticed(exported: tuple[Catalog, Path], tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "has format 99, this version reads 2"),
+        ({"format": 99}, "has format 99, this version reads 3"),
         ({"files": {"../../etc/passwd": "0"}}, "outside the folder"),
         ({"files": 3}, "is no manifest"),
         ({"layout": {}}, "is no whole export"),
