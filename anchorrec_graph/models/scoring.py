@@ -142,8 +142,8 @@ class Scoring(nn.Module):
         for name, rows in borrowed.items():
             further = in_columns(rows, learned.start[name], learned.dim)
             weight = likeliest_weight(final.user, placed, further, pairs, scale)
-            learned = learned._replace(lent={**learned.lent, name: weight * learned.lent[name]})
-            placed = placed + weight * further
+            lent = {view: x * weight if view == name else x for view, x in learned.lent.items()}
+            learned, placed = learned._replace(lent=lent), placed + weight * further
         if POPULARITY in fits:
             level = level_of_new_items(final.user, final.item, placed, pairs, scale)
             popularity = regressed[POPULARITY]

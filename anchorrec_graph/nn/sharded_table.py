@@ -41,23 +41,22 @@ class ShardedTable(nn.Module):
         self.first = min(ranks.rank * self.chunk, self.num_embeddings)
         own = table.weight.detach()[self.first : self.first + self.chunk]
         self.weight = nn.Parameter(own.clone())
-        self.fetch(torch.empty(0, dtype=torch.long), alone=True)
+        self.ids = self.asked = torch.empty(0, dtype=torch.long)  # nothing is fetched yet
+        self.asks = self.gives = [0] * ranks.size
+        self.rows = own[:0]
 
-    def fetch(self, ids: Tensor, alone: bool = False) -> None:
+    def fetch(self, ids: Tensor) -> None:
         """Get the rows that `forward` will be asked for; all processes call this together, each with its own.
 
         Args:
             ids: sorted, without repetition.
-            alone: there is nothing to get, and the others do not call.
         """
-        self.ids, size = ids, self.ranks.size
-        self.asks = torch.bincount(ids // self.chunk, minlength=size).tolist()
-        ones = [1] * size
-        self.gives = [0] * size if alone else self.ranks.trade(torch.tensor(self.asks), ones, ones).tolist()
-        asked = ids[:0] if alone else self.ranks.trade(ids, self.asks, self.gives)
-        self.asked = asked - self.first
-        rows = self.weight.detach()[self.asked]
-        self.rows = (rows if alone else self.ranks.trade(rows, self.gives, self.asks)).requires_grad_()
+        each = [1] * self.ranks.size
+        asks = torch.bincount(ids // self.chunk, minlength=self.ranks.size)
+        self.asks, self.gives = asks.tolist(), self.ranks.trade(asks, each, each).tolist()
+        self.ids, self.asked = ids, self.ranks.trade(ids, self.asks, self.gives) - self.first
+        rows = self.ranks.trade(self.weight.detach()[self.asked], self.gives, self.asks)
+        self.rows = rows.requires_grad_()
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rows [m, d] of some of the fetched `ids`."""

@@ -142,7 +142,8 @@ class Ranks(NamedTuple):
         """
         if self.size == 1:
             return terms
-        parameters = [x for name, x in model.named_parameters() if name not in cut_weights(model)]
+        cut = cut_weights(model)
+        parameters = [parameter for name, parameter in model.named_parameters() if name not in cut]
         kinds = [None if p.grad is None else p.grad.is_sparse for p in parameters]
         parts = self.gather([terms, kinds])
         totals: dict[str, float] = {}
@@ -194,8 +195,8 @@ ALONE = Ranks()
 
 def weights_digest(model: nn.Module) -> str:
     """Equal for models whose parameters and buffers have the same bits, cut tables aside."""
-    own = cut_weights(model)
-    kept = (value for name, value in model.state_dict().items() if name not in own)
+    cut = cut_weights(model)
+    kept = (value for name, value in model.state_dict().items() if name not in cut)
     return content_hash(*(value.reshape(-1).view(torch.uint8) for value in kept))
 
 

@@ -1,4 +1,4 @@
-"""benchmarks/speed.py, scale.py and modes.py on shops of a second."""
+"""benchmarks/speed.py, scale.py, modes.py and parallel.py on shops of a second."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tiny_runs import tiny_config
 
 from anchorrec_graph.config import Config
+from anchorrec_graph.train.ranks import ALONE
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,3 +92,18 @@ def test_a_goal_is_set_by_the_whole_graphs(modes: ModuleType) -> None:
     }
     reached = {row["mode"]: row["goal_s"] for row in modes.summary(curves)}
     assert reached == {"full": 20.0, "sampled-5-2": 6.0, "full-8": None}
+
+
+def test_several_processes_are_compared_by_medians(monkeypatch: pytest.MonkeyPatch) -> None:
+    parallel = benchmark("parallel", monkeypatch)
+    alone = parallel.work(ALONE, "sharded", 120, 2)
+    assert alone["rows_held"] == alone["rows"] == 240
+    assert alone["steps_per_second"] > 0
+    half = {**alone, "rows_held": 120}
+    speeds = {("full", 1): [[{**alone, "steps_per_second": s}] for s in (2.0, 9.0, 1.0)]}
+    speeds["full", 2] = [
+        [{**half, "steps_per_second": s}, {**half, "rows_held": 130}] for s in (3.0, 4.0, 0.1)
+    ]
+    one, two = parallel.rows(speeds)
+    assert (one["times_one"], two["times_one"]) == (1.0, 1.5)
+    assert two["largest_share_of_rows"] == pytest.approx(130 / 240)
