@@ -37,7 +37,7 @@ def test_publishes_and_trains_once(
     monkeypatch.setattr("sys.argv", command)
     script.main()
     found = json.loads((tmp_path / "benchmarks/results/splits-tiny.json").read_text())
-    values = found["test"]["popularity"]["Recall@20"]
+    values = found["test"]["popularity"]["NDCG@20"]
     assert len(set(values["seeds"])) == 2  # two splits, of other test pairs
     assert values["holm"].keys() == {"t", "wilcoxon"}
     text = (tmp_path / "benchmarks/results/splits-tiny.md").read_text(encoding="utf-8")
