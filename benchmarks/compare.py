@@ -1,11 +1,11 @@
 """All models on a data set, with tests of significance: the published comparison.
 
-    python benchmarks/compare.py DATASET... [--variants] [--seeds 0,1,2,3,4] [--jobs 2] [--data FOLDER]
-        [--publish]
+    python benchmarks/compare.py DATASET... [--variants] [--models M,M,...] [--seeds 0,1,2,3,4] [--jobs 2]
+        [--data FOLDER] [--publish]
 
 Trains every configs/<model>/DATASET.yaml, DATASET-released.yaml (AnchorRec as released) and
 DATASET-history.yaml (LightGCN with AnchorRec's history view and prior), with --variants every
-DATASET-<variant>.yaml, into .cache/compare/DATASET, where finished runs are kept and the tables are
+DATASET-<variant>.yaml, of all models or of those named, into .cache/compare/DATASET, where finished runs are kept and the tables are
 written. The others are tested against AnchorRec. A second table says how much of each modality's native
 neighbourhoods the item space keeps. With --data, data sets that have a folder are read from
 FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json.
@@ -39,8 +39,10 @@ def entries(dataset: str, args: argparse.Namespace) -> list[Entry]:
     patterns = [f"*/{dataset}.yaml", f"*/{dataset}-released.yaml", f"*/{dataset}-history.yaml"]
     patterns += [f"*/{dataset}-*.yaml"] if args.variants else []
     paths = sorted({path for pattern in patterns for path in CONFIGS.glob(pattern)})
+    if args.models:
+        paths = [path for path in paths if path.parent.name in args.models]
     if ours not in paths:
-        raise ConfigError(f"{ours}: no such file; run this in the checkout")
+        raise ConfigError(f"{ours}: no such file, or not among --models; run this in the checkout")
     return read_entries([str(path) for path in paths], data_folder(dataset, args.data))
 
 
@@ -124,6 +126,7 @@ def main() -> None:
     )
     parser.add_argument("datasets", nargs="+", metavar="DATASET")
     parser.add_argument("--variants", action="store_true")
+    parser.add_argument("--models", type=lambda text: text.split(","), metavar="M,M,...")
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
