@@ -5,10 +5,10 @@
 
 Trains every configs/<model>/DATASET.yaml, DATASET-released.yaml (AnchorRec as released) and
 DATASET-history.yaml (LightGCN with AnchorRec's history view and prior), with --variants every
-DATASET-<variant>.yaml, of all models or of those named, into .cache/compare/DATASET, where finished runs are kept and the tables are
-written. The others are tested against AnchorRec. A second table says how much of each modality's native
-neighbourhoods the item space keeps. With --data, data sets that have a folder are read from
-FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json.
+DATASET-<variant>.yaml, of all models or of those named, into .cache/compare/DATASET, where finished runs
+are kept and the tables are written. The others are tested against AnchorRec. A second table says how much
+of each modality's native neighbourhoods the item space keeps. With --data, data sets that have a folder
+are read from FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json.
 """
 
 from __future__ import annotations
