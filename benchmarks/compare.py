@@ -5,10 +5,11 @@
 
 Trains every configs/<model>/DATASET.yaml, DATASET-released.yaml (AnchorRec as released) and
 DATASET-history.yaml (LightGCN with AnchorRec's history view and prior), with --variants every
-DATASET-<variant>.yaml, of all models or of those named, into .cache/compare/DATASET, where finished runs
-are kept and the tables are written. The others are tested against AnchorRec. A second table says how much
-of each modality's native neighbourhoods the item space keeps. With --data, data sets that have a folder
-are read from FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json.
+DATASET-<variant>.yaml, with --models configs/<model>/DATASET.yaml of these alone, into
+.cache/compare/DATASET, where finished runs are kept and the tables are written. The others are tested
+against AnchorRec. A second table says how much of each modality's native neighbourhoods the item space
+keeps. With --data, data sets that have a folder are read from FOLDER/DATASET. --publish also writes
+benchmarks/results/compare-DATASET.md and .json.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ def entries(dataset: str, args: argparse.Namespace) -> list[Entry]:
     ours = reference_path(dataset)
     patterns = [f"*/{dataset}.yaml", f"*/{dataset}-released.yaml", f"*/{dataset}-history.yaml"]
     patterns += [f"*/{dataset}-*.yaml"] if args.variants else []
-    paths = sorted({path for pattern in patterns for path in CONFIGS.glob(pattern)})
     if args.models:
-        paths = [path for path in paths if path.parent.name in args.models]
+        patterns = [f"{model}/{dataset}.yaml" for model in args.models]
+    paths = sorted({path for pattern in patterns for path in CONFIGS.glob(pattern)})
     if ours not in paths:
         raise ConfigError(f"{ours}: no such file, or not among --models; run this in the checkout")
     return read_entries([str(path) for path in paths], data_folder(dataset, args.data))
