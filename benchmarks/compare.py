@@ -34,17 +34,19 @@ from anchorrec_graph.train.fit import load_run
 CONFIGS, RESULTS, RUNS = Path("configs"), Path("benchmarks/results"), Path(".cache/compare")
 
 
-def entries(dataset: str, args: argparse.Namespace) -> list[Entry]:
+def entries(
+    dataset: str, data: Path | None, variants: bool = False, models: list[str] | None = None
+) -> list[Entry]:
     """The settings of every row of the comparison."""
     ours = reference_path(dataset)
     patterns = [f"*/{dataset}.yaml", f"*/{dataset}-released.yaml", f"*/{dataset}-history.yaml"]
-    patterns += [f"*/{dataset}-*.yaml"] if args.variants else []
-    if args.models:
-        patterns = [f"{model}/{dataset}.yaml" for model in args.models]
+    patterns += [f"*/{dataset}-*.yaml"] if variants else []
+    if models:
+        patterns = [f"{model}/{dataset}.yaml" for model in models]
     paths = sorted({path for pattern in patterns for path in CONFIGS.glob(pattern)})
     if ours not in paths:
         raise ConfigError(f"{ours}: no such file, or not among --models; run this in the checkout")
-    return read_entries([str(path) for path in paths], data_folder(dataset, args.data))
+    return read_entries([str(path) for path in paths], data_folder(dataset, data))
 
 
 def reference_path(dataset: str) -> Path:
@@ -58,7 +60,7 @@ def data_folder(dataset: str, data: Path | None) -> list[str]:
 
 
 def publish(dataset: str, args: argparse.Namespace) -> None:
-    rows, out = entries(dataset, args), RUNS / dataset
+    rows, out = entries(dataset, args.data, args.variants, args.models), RUNS / dataset
     reference = next(entry.label for entry in rows if entry.path == reference_path(dataset))
     comparison = compare(rows, args.seeds, out, workers=args.jobs, reference=reference, report=report)
     write_tables(comparison, out)

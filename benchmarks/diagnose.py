@@ -71,7 +71,7 @@ def chosen(dataset: str, args: argparse.Namespace) -> list[Entry]:
     ours = reference_path(dataset)
     wanted = [ours, ours.with_name(f"{dataset}-released.yaml")]
     wanted += [CONFIGS / model / f"{dataset}.yaml" for model in ("alignrec", "freedom", "lightgcn")]
-    by_path = {entry.path: entry for entry in entries(dataset, args)}
+    by_path = {entry.path: entry for entry in entries(dataset, args.data, args.variants)}
     (direct,) = read_entries(
         [f"anchorrec/{dataset} direct={ours}"], [*data_folder(dataset, args.data), "model.align.head=none"]
     )
