@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +32,7 @@ from cold_cost import Cost, cost, cost_text
 from cold_rivals import at_random, content_knn, ease_features, mean_cosine, popularity
 from cold_tables import OURS, as_json, cells, items_text, users_text
 from cold_training import trained
-from compare import CONFIGS, RESULTS, data_folder, reference_path, report, seed_list
+from compare import CONFIGS, RESULTS, data_folder, for_each_dataset, reference_path, report, seed_list
 from torch import Tensor
 
 from anchorrec_graph.config import Config, load_config
@@ -41,7 +40,6 @@ from anchorrec_graph.data.base import select_modalities
 from anchorrec_graph.data.checks import check_raw_data
 from anchorrec_graph.data.raw import RawData
 from anchorrec_graph.data.split import ColdItemsConfig, ColdUsersConfig, RandomSplitConfig
-from anchorrec_graph.errors import AnchorRecError
 from anchorrec_graph.evaluate.cold_items import (
     METRICS,
     ColdItems,
@@ -260,11 +258,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
-    for dataset in args.datasets:
-        try:
-            publish(dataset, args)
-        except AnchorRecError as error:
-            sys.exit(f"error: {dataset}: {error}")
+    for_each_dataset(publish, args)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ The table goes to benchmarks/results/cold-ceiling-DATASET.json with --publish.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from typing import Any, NamedTuple
 
@@ -31,14 +30,14 @@ import polars as pl
 import torch
 from cold import METRICS, RANKINGS, TEST, VALIDATION
 from cold_rivals import Table
-from compare import RESULTS, reference_path, report, seed_list
+from compare import RESULTS, for_each_dataset, reference_path, report, seed_list
 from numpy.typing import NDArray
 
 from anchorrec_graph.config import load_config
 from anchorrec_graph.data.planted import ASPECTS, TASTES, PlantedConfig, planted_truth
 from anchorrec_graph.data.planted_pairs import PlantedTruth
 from anchorrec_graph.data.split import ColdItemsConfig, RandomSplitConfig
-from anchorrec_graph.errors import AnchorRecError, ConfigError
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate.cold_items import ColdItems, hold_out_items, rank_new_items
 from anchorrec_graph.evaluate.user_items import positives
 from anchorrec_graph.files import save_json
@@ -218,11 +217,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2, 3, 4])
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
-    for dataset in args.datasets:
-        try:
-            publish(dataset, args)
-        except AnchorRecError as error:
-            sys.exit(f"error: {dataset}: {error}")
+    for_each_dataset(publish, args)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import argparse
 import json
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -135,6 +136,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
+    for_each_dataset(publish, args)
+
+
+def for_each_dataset(publish: Callable[[str, argparse.Namespace], None], args: argparse.Namespace) -> None:
+    """Publish one data set after the other; an error ends the script with a line that names its data set."""
     for dataset in args.datasets:
         try:
             publish(dataset, args)

@@ -18,14 +18,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 import torch
-from compare import CONFIGS, RESULTS, RUNS, data_folder, entries, reference_path, report, seed_list
+from compare import (
+    CONFIGS,
+    RESULTS,
+    RUNS,
+    data_folder,
+    entries,
+    for_each_dataset,
+    reference_path,
+    report,
+    seed_list,
+)
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -39,7 +48,6 @@ from anchorrec_graph.diagnose.diagnosis import Diagnoser
 from anchorrec_graph.diagnose.formats import as_json, markdown
 from anchorrec_graph.diagnose.items import ALL
 from anchorrec_graph.diagnose.runs import Diagnosis, diagnose_runs
-from anchorrec_graph.errors import AnchorRecError
 from anchorrec_graph.files import replacing, save_json
 from anchorrec_graph.graph.bipartite import train_graph, user_from_item_relation
 from anchorrec_graph.models.base import POPULARITY, Recommender
@@ -153,11 +161,7 @@ def main() -> None:
         parser.error("name data sets, or --scale")
     if args.scale:
         scale(args.items)
-    for dataset in args.datasets:
-        try:
-            publish(dataset, args)
-        except AnchorRecError as error:
-            sys.exit(f"error: {dataset}: {error}")
+    for_each_dataset(publish, args)
 
 
 if __name__ == "__main__":

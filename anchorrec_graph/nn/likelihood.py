@@ -30,6 +30,9 @@ def likeliest_weight(
         edge_index: [2, E] training pairs of user and item.
         logit_scale: 1 / tau.
     """
+    chosen = torch.linspace(0, len(user) - 1, min(USERS, len(user))).round().long()
+    place = torch.full((len(user),), -1).scatter_(0, chosen, torch.arange(len(chosen)))[edge_index[0]]
+    user, edge_index = user[chosen], torch.stack([place, edge_index[1]])[:, place >= 0]
     weight, low, high = 0.0, 0.0, torch.inf
     for _ in range(STEPS):
         slope, bend = _derivatives(user, item, further, edge_index, logit_scale, weight)
@@ -53,13 +56,10 @@ def _derivatives(
 ) -> tuple[float, float]:
     """The slope of the mean log-likelihood at `weight`, and how fast it falls."""
     slope, bend, count = 0.0, 0.0, 0
-    chosen = torch.linspace(0, len(user) - 1, min(USERS, len(user))).round().long()
-    place_of = torch.full((len(user),), -1).scatter_(0, chosen, torch.arange(len(chosen)))
-    place, bought = place_of[edge_index[0]], edge_index[1]
-    for start in range(0, len(chosen), BLOCK):
-        rows = user[chosen[start : start + BLOCK]]
-        inside = (place >= start) & (place < start + len(rows))
-        u, j = place[inside] - start, bought[inside]
+    for start in range(0, len(user), BLOCK):
+        rows = user[start : start + BLOCK]
+        inside = (edge_index[0] >= start) & (edge_index[0] < start + len(rows))
+        u, j = edge_index[0, inside] - start, edge_index[1, inside]
         more = rows @ further.T * logit_scale
         score = rows @ item.T * logit_scale + weight * more
         target, own = score[u, j], more[u, j]

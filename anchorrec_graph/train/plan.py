@@ -104,9 +104,7 @@ def plan(shop: Shop) -> list[Stage]:
     (`train.shard_tables`); each has the graphs and features, and whole tables while it evaluates.
     """
     exact = shop.items <= ApproximateConfig().above
-    local = max(
-        1, next((n for n in range(shop.cores, 0, -1) if n * _evaluation(shop, n) <= shop.memory_gib), 1)
-    )
+    local = next((n for n in range(shop.cores, 0, -1) if n * _evaluation(shop, n) <= shop.memory_gib), 1)
     processes, evaluation = local * shop.machines, _evaluation(shop, local)
     training = evaluation - _whole_bytes(shop, processes) / GIB
     shared = processes if processes == 1 else PARALLEL * processes
