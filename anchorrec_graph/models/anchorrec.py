@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal, cast
 
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
@@ -23,7 +23,6 @@ from anchorrec_graph.graph.knn import KnnConfig, cached_knn_edges, knn_relation,
 from anchorrec_graph.graph.normalize import inverse_sqrt
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.subgraph import FROM_ITEMS, Graphs, Walk, item_graph_type, user_item_walks
-from anchorrec_graph.losses.contrastive import info_nce
 from anchorrec_graph.losses.margin import cosine_margin
 from anchorrec_graph.losses.preservation import similarity_gap
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, FullSoftmaxConfig, RankingLossConfig
@@ -40,50 +39,19 @@ from anchorrec_graph.models.base import (
     xavier_table,
 )
 from anchorrec_graph.models.scoring import Scoring
+from anchorrec_graph.nn.alignment import AlignConfig, AnchorHeads
 from anchorrec_graph.nn.attachment import Attachment, Neighbourhood
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.features import FeatureTable
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import HistoryConfig
-from anchorrec_graph.nn.projection import linear_head, mlp_head
+from anchorrec_graph.nn.projection import mlp_head
 from anchorrec_graph.nn.view import ModalityView, ViewStart
 from anchorrec_graph.registry import registered
 from anchorrec_graph.settings import Settings, unknown_name
 from anchorrec_graph.typing import Batch, Embeddings, View
 
 RECOVERED = "recovered"  # a view that is no modality
-HEADS: dict[str, Callable[[int, int], nn.Module]] = {
-    "mlp": mlp_head,
-    "linear": linear_head,
-    "none": lambda _in, _out: nn.Identity(),
-}
-
-
-class AlignTerm(Settings):
-    """One InfoNCE from the anchor to a mixture of projected views, for example {image: .25, text: .75}."""
-
-    targets: Annotated[dict[str, PositiveFloat], Field(min_length=1)]
-    weight: NonNegativeFloat = 1.0
-    detach_anchor: bool = False
-
-
-class AlignConfig(Settings):
-    """How the views are tied to the anchor."""
-
-    anchor: str | None = (
-        None  # the view that the others are aligned to: id or a modality; None: the fused one
-    )
-    weight: NonNegativeFloat = 0.1
-    temperature: PositiveFloat = 0.2
-    head: Literal["mlp", "linear", "none"] = "mlp"  # "none": the views themselves are aligned
-    source: Literal["view", "feature"] = "view"  # what a modality's head reads; id and anchor read views
-    terms: tuple[AlignTerm, ...] | None = None  # None: one term for id and for each modality
-
-    @model_validator(mode="after")
-    def _views_without_head(self) -> AlignConfig:
-        if self.head == "none" and self.source == "feature":
-            raise ValueError("align.head 'none' needs align.source 'view': raw features differ in width")
-        return self
 
 
 class PreserveConfig(Settings):
@@ -146,7 +114,7 @@ class AnchorRec(SampledRecommender):
         self.modalities = tuple(features)
         self.score_views = self.modalities if config.score_views is None else config.score_views
         self.anchor = config.fused if config.align.anchor is None else config.align.anchor
-        self.align_terms = align_terms(config, self.anchor, self.modalities)
+        self.align_terms = config.align.terms_of(self.anchor, (ID, *self.modalities))
         weights = config.preserve.modalities
         self.preserve_weights = dict.fromkeys(self.modalities, 1.0) if weights is None else weights
         self._check_names()
@@ -170,13 +138,12 @@ class AnchorRec(SampledRecommender):
                 for m, x in features.items()
             }
         )
-        heads = {self.anchor: dim} | ({config.fused: dim} if config.recover_weight else {})
-        for term in self.align_terms:
-            from_feature = config.align.source == "feature"
-            heads |= {
-                m: features[m].shape[1] if from_feature and m in features else dim for m in term.targets
-            }
-        self.heads = nn.ModuleDict({m: HEADS[config.align.head](width, dim) for m, width in heads.items()})
+        widths = dict.fromkeys((ID, *self.modalities), dim)
+        if config.align.source == "feature":
+            targets = {m for term in self.align_terms for m in term.targets}
+            widths |= {m: x.shape[1] for m, x in features.items() if m in targets}
+        also = (config.fused,) if config.recover_weight else ()
+        self.heads = AnchorHeads(config.align, self.anchor, self.align_terms, widths, dim, also)
         self.decoder = mlp_head(dim, dim) if config.recover_weight else None
 
     def propagate(self, graphs: Graphs | None = None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -319,24 +286,13 @@ class AnchorRec(SampledRecommender):
         return terms
 
     def _alignment(self, propagated: Propagated, items: Tensor, count: Tensor) -> Tensor:
-        anchor = self.heads[self.anchor](propagated.views[self.anchor][items])
-        total = torch.zeros(())
-        for term in self.align_terms:
-            target = sum(
-                (share * self._projected(m, propagated, items) for m, share in term.targets.items()),
-                torch.zeros(()),
-            )
-            query = anchor.detach() if term.detach_anchor else anchor
-            total = total + term.weight * info_nce(query, target, count, self.config.align.temperature)
-        return total
+        def source(name: str) -> Tensor:
+            if self.config.align.source == "feature" and name in self.features:
+                rows: Tensor = self.features[name](global_ids(propagated.item_ids, items))
+                return rows.detach()
+            return propagated.views[name][items]
 
-    def _projected(self, name: str, propagated: Propagated, items: Tensor) -> Tensor:
-        if self.config.align.source == "feature" and name in self.features:
-            source = self.features[name](global_ids(propagated.item_ids, items)).detach()
-        else:
-            source = propagated.views[name][items]
-        projected: Tensor = self.heads[name](source)
-        return projected
+        return self.heads.loss(source, propagated.views[self.anchor][items], count)
 
     def _preservation(self, propagated: Propagated, items: Tensor, count: Tensor) -> Tensor:
         total = torch.zeros(())
@@ -371,10 +327,3 @@ class AnchorRec(SampledRecommender):
             raise ConfigError(
                 f"model.align.terms: '{self.anchor}' is the anchor and cannot be its own target"
             )
-
-
-def align_terms(config: AnchorRecConfig, anchor: str, modalities: tuple[str, ...]) -> tuple[AlignTerm, ...]:
-    """The configured terms, or one for each view but the anchor."""
-    if config.align.terms is not None:
-        return config.align.terms
-    return tuple(AlignTerm(targets={m: 1.0}) for m in (ID, *modalities) if m != anchor)

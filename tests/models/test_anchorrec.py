@@ -13,12 +13,8 @@ from anchorrec_graph.encoders.fused import fuse_features
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.losses.ranking import BPRConfig, FullSoftmaxConfig
 from anchorrec_graph.models import MODELS
-from anchorrec_graph.models.anchorrec import (
-    AlignConfig,
-    AlignTerm,
-    AnchorRec,
-    PreserveConfig,
-)
+from anchorrec_graph.models.anchorrec import AnchorRec, PreserveConfig
+from anchorrec_graph.nn.alignment import AlignConfig, AlignTerm
 from anchorrec_graph.nn.history import History, HistoryConfig
 from anchorrec_graph.testing import check_model, tiny_data
 from anchorrec_graph.typing import Batch
@@ -190,6 +186,13 @@ def test_terms_have_weights_and_mix_their_targets() -> None:
     assert float(model.loss_terms(batch)["align"].detach()) == pytest.approx(
         alignment(model, batch), rel=1e-5
     )
+
+
+def test_what_is_recovered_is_projected_from_its_view_where_targets_are_features() -> None:
+    align = AlignConfig(anchor="id", source="feature", terms=(AlignTerm(targets={"image": 1}),))
+    model = built(small(align=align, recover_weight=0.1))
+    assert set(model.heads) == {"id", "fused", "image"}
+    assert all(torch.isfinite(term) for term in model.loss_terms(batches(1)[0]).values())
 
 
 def test_a_detached_anchor_gets_no_gradient_from_its_term() -> None:
