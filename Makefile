@@ -17,18 +17,19 @@ serve-demo: $(VENV)/.installed-serve
 compare: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/compare.py movielens --seeds 0,1,2 --jobs 2
 
+# Two processes of one thread each. One test alone, or a debugger: .venv/bin/python -m pytest PATH
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# torch-scatter has no wheels on PyPI; its build takes about five minutes and needs a C++ compiler.
+# torch-scatter has no wheels on PyPI; its build takes some minutes and needs a C++ compiler. Ninja uses every core.
 scatter: $(VENV)/.installed
-	$(PIP) setuptools wheel
-	$(PIP) --no-build-isolation torch-scatter
+	$(PIP) setuptools wheel ninja
+	PATH="$(abspath $(VENV))/bin:$$PATH" $(PIP) --no-build-isolation torch-scatter
 
 $(VENV)/.installed: setup.cfg constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
