@@ -86,14 +86,16 @@ def main() -> None:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
-    kept: dict[str, Any] = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
     for seed in map(int, args.seeds.split(",")):
-        place = kept.setdefault(f"{args.items} items, seed {seed}", {"curves": {}})
         for mode in args.modes.split(","):
-            place["curves"][mode] = curve(mode, args.items, seed, 60 * args.minutes)
+            points = curve(mode, args.items, seed, 60 * args.minutes)
+            # Read only now: another mode may have been added meanwhile by a process of its own.
+            kept: dict[str, Any] = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+            place = kept.setdefault(f"{args.items} items, seed {seed}", {"curves": {}})
+            place["curves"][mode] = points
             place |= {"summary": summary(place["curves"]), "environment": environment()}
             place["threads"] = torch.get_num_threads()
-            CACHE.parent.mkdir(parents=True, exist_ok=True)
             save_json(CACHE, kept)
         for row in place["summary"]:
             print(row)
