@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from anchorrec_graph.errors import ConfigError
-from anchorrec_graph.graph.hnsw import build_index, require_faiss, search_index
+from anchorrec_graph.graph import hnsw, ivf
 from anchorrec_graph.graph.knn import KnnConfig, KnnEdges, keep_nearest, kept_edges
 
-SAMPLE = 1_000  # items whose neighbours are also sought among all
+SAMPLE, SAMPLE_SEED = 1_000, 0  # items whose neighbours are also sought among all, for the recall
+TRIAL, TRIAL_SEED = 200, 1  # others, by which a search is chosen
+ENOUGH = 0.95  # share of the trial's neighbours with which no further search is tried
+LISTS = (2, 4, 8, 16, 32)  # that `ivf` reads
 ROUNDING = 1e-6  # of a cosine: who is as near as the k-th neighbour counts as found
+
+Search = Callable[[Tensor, int], Tensor]  # unit rows [b, d], count -> places [b, count or more], -1: none
 
 
 class Approximation(NamedTuple):
@@ -27,28 +35,63 @@ class _Rows(NamedTuple):
 
     values: Tensor  # [n, d]
     norm: Tensor  # [n], 0 for a row without a direction
+    items: Tensor  # [m] rows that have one; these are indexed, in this order
 
     @classmethod
     def of(cls, features: Tensor, block_size: int) -> _Rows:
         wide = torch.promote_types(features.dtype, torch.float32)
         blocks = [torch.linalg.vector_norm(block.to(wide), dim=1) for block in features.split(block_size)]
         norm = torch.cat(blocks)
-        return cls(features, norm.where(torch.isfinite(norm), 0.0))
+        norm = norm.where(torch.isfinite(norm), 0.0)
+        return cls(features, norm, norm.nonzero().flatten())
 
     def unit(self, index: Tensor) -> Tensor:
         return self.values[index].to(self.norm.dtype) / self.norm[index].unsqueeze(-1)
 
+    def drawn(self, count: int, seed: int) -> Tensor:
+        """At most `count` of the items, ascending, the same ones every time."""
+        order = torch.randperm(len(self.items), generator=torch.Generator().manual_seed(seed))
+        return self.items[order[:count].sort().values]
+
+
+class _Sample(NamedTuple):
+    """Some items, and how near the k nearest of all items are."""
+
+    items: Tensor  # [m]
+    least: Tensor  # [m] cosine of the last of these neighbours
+    number: Tensor  # [m] how many there are
+
+    @classmethod
+    def of(cls, rows: _Rows, items: Tensor, config: KnnConfig, block_size: int) -> _Sample:
+        unit, k = rows.unit(items), min(config.k, len(rows.norm))
+        best = rows.norm.new_full((len(items), k), -torch.inf)
+        who = torch.zeros(best.shape, dtype=torch.long)
+        for places in torch.arange(len(rows.norm)).split(8 * block_size):
+            block = (unit @ rows.unit(places).T).masked_fill_(rows.norm[places] == 0, -torch.inf)
+            if not config.include_self:
+                block.masked_fill_(items[:, None] == places, -torch.inf)
+            keep_nearest(best, who, block, int(places[0]))
+        true = best > -torch.inf
+        return cls(items, best.masked_fill(~true, torch.inf).amin(1), true.sum(1))
+
+    def share(self, cosine: Tensor) -> float:
+        """The share of these neighbours that is among those with cosines [m, k] (-inf: none)."""
+        found = (cosine >= self.least.unsqueeze(1) - ROUNDING).sum(1).minimum(self.number)
+        return float(found.sum() / self.number.sum()) if self.number.any() else 1.0
+
 
 def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Approximation:
-    """`knn_edges` by an index (`build_index`): most neighbours, not all.
+    """`knn_edges` by an index: most neighbours, not all. Cosines are exact.
 
-    Time grew like n^1.3 up to 10^5 items and like n^1.7 beyond. Cosines are exact. The recall is measured on
-    1,000 items, drawn with a fixed seed, whose neighbours are also sought among all. Equal features: equal
-    edges. Where a tenth of the rows or more are equal, such as those of a picture that stands for none,
-    neighbours of the others are missed, and the recall tells.
+    `approximate.method` "ivf" reads 2, 4, 8, 16 or 32 lists of `graph.ivf`, the fewest that hold .95 of the
+    neighbours of a trial of 200 items; "hnsw" follows the links of `graph.hnsw`; "auto" tries these in
+    turn and takes the first that reaches .95, or else the best. The recall is measured on 1,000 items
+    drawn for it, whose neighbours are also sought among all. Equal features: equal edges. Where a tenth of
+    the rows or more are equal, such as those of a picture that stands for none, "hnsw" misses
+    neighbours of the others, and "ivf" takes time that grows with the square of their number.
 
     Args:
-        features: [n, d] of any floating type, also from a memory map; the index holds a float32 copy.
+        features: [n, d] of any floating type, also from a memory map; the index holds a copy.
         block_size: items that are widened at a time.
 
     Raises:
@@ -56,67 +99,72 @@ def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int =
     """
     _require(len(features))
     rows = _Rows.of(features, block_size)
-    nearest = _search(rows, config, block_size)
-    recall = _recall(rows, *nearest, config, block_size)
-    search = config.approximate
+    cosine, neighbour = _nearest(rows, config, block_size)
+    sample = _Sample.of(rows, rows.drawn(SAMPLE, SAMPLE_SEED), config, block_size)
+    recall, search = sample.share(cosine[sample.items]), config.approximate
     if recall < search.least_recall:
         raise ConfigError(
             f"the approximate item graph has {recall:.3f} of the nearest neighbours of a sample of items, "
-            f"and knn.approximate.least_recall is {search.least_recall}: raise knn.approximate.effort "
-            f"({search.effort}), or knn.approximate.above ({search.above}) to {len(features)} for all of them"
+            f"and knn.approximate.least_recall is {search.least_recall}: take another knn.approximate.method "
+            f"({search.method}), raise knn.approximate.effort ({search.effort}) of hnsw, or "
+            f"knn.approximate.above ({search.above}) to {len(features)} for all of them"
         )
-    return Approximation(kept_edges(*nearest, config), recall)
+    return Approximation(kept_edges(cosine, neighbour, config), recall)
 
 
 def _require(count: int) -> None:
     try:
-        require_faiss(f"the approximate graph of {count} items")
+        hnsw.require_faiss(f"the approximate graph of {count} items")
     except ConfigError as error:
         raise ConfigError(
             f"{error}, or raise knn.approximate.above to {count} for the exact graph, whose time is quadratic"
         ) from None
 
 
-def _search(rows: _Rows, config: KnnConfig, block_size: int) -> tuple[Tensor, Tensor]:
+def _nearest(rows: _Rows, config: KnnConfig, block_size: int) -> tuple[Tensor, Tensor]:
     """Cosines and row numbers of the k nearest that were found [n, k]; -inf where there are fewer."""
-    size, item = len(rows.norm), rows.norm.nonzero().flatten()
-    k = min(config.k, size)
-    count = min(k + 1, len(item))  # the item itself is found too
-    cosine = rows.norm.new_full((size, k), -torch.inf)
-    neighbour = torch.zeros(size, k, dtype=torch.long)
-    if len(item) == 0:
-        return cosine, neighbour
-    index = build_index((rows.unit(block) for block in item.split(block_size)), rows.values.shape[1])
-    for block in item.split(max(1, 16 * block_size // count)):
-        unit = rows.unit(block)
-        place = search_index(index, unit, count, config.approximate.effort)
-        other = item[place.clamp(min=0)]
-        near = torch.bmm(rows.unit(other), unit.unsqueeze(2)).squeeze(2)
-        none = place < 0 if config.include_self else (place < 0) | (other == block[:, None])
-        best = near.masked_fill_(none, -torch.inf).topk(min(k, count), dim=1)
-        cosine[block, : best.values.shape[1]] = best.values
-        neighbour[block, : best.values.shape[1]] = other.gather(1, best.indices)
+    size = len(rows.norm)
+    cosine = rows.norm.new_full((size, min(config.k, size)), -torch.inf)
+    neighbour = torch.zeros(cosine.shape, dtype=torch.long)
+    if len(rows.items):
+        search = _chosen(rows, config, block_size)
+        for items in rows.items.split(max(1, 16 * block_size // (config.k + 1))):
+            cosine[items], neighbour[items] = _found(rows, items, search, config)
     return cosine, neighbour
 
 
-def _recall(rows: _Rows, cosine: Tensor, neighbour: Tensor, config: KnnConfig, block_size: int) -> float:
-    """The share of the k nearest of a sample, by exact search, that [n, k] cosines and neighbours hold."""
-    item = _drawn(rows.norm.nonzero().flatten(), SAMPLE)
-    unit, k = rows.unit(item), cosine.shape[1]
-    best = cosine.new_full((len(item), k), -torch.inf)
-    who = torch.zeros_like(neighbour[item])
-    for places in torch.arange(len(rows.norm)).split(8 * block_size):
-        block = (unit @ rows.unit(places).T).masked_fill_(rows.norm[places] == 0, -torch.inf)
-        if not config.include_self:
-            block.masked_fill_(item[:, None] == places, -torch.inf)
-        keep_nearest(best, who, block, int(places[0]))
-    true = best > -torch.inf
-    least = best.masked_fill(~true, torch.inf).amin(1, keepdim=True)
-    found = (cosine[item] >= least - ROUNDING).sum(1).minimum(true.sum(1)).sum()
-    return float(found / true.sum()) if true.any() else 1.0
+def _found(rows: _Rows, items: Tensor, search: Search, config: KnnConfig) -> tuple[Tensor, Tensor]:
+    """Cosines and row numbers [b, k] of the nearest of the items [b] that a search finds."""
+    unit, k = rows.unit(items), min(config.k, len(rows.norm))
+    place = search(unit, min(k + 1, len(rows.items)))  # one more, because an item finds itself
+    other = rows.items[place.clamp(min=0)]
+    near = torch.bmm(rows.unit(other), unit.unsqueeze(2)).squeeze(2)
+    none = place < 0 if config.include_self else (place < 0) | (other == items[:, None])
+    best = near.masked_fill_(none, -torch.inf).topk(min(k, place.shape[1]), dim=1)
+    missing = (0, k - best.values.shape[1])
+    who = other.gather(1, best.indices)
+    return pad(best.values, missing, value=-torch.inf), pad(who, missing)
 
 
-def _drawn(item: Tensor, count: int) -> Tensor:
-    """At most `count` of the items [m], ascending, the same ones every time."""
-    order = torch.randperm(len(item), generator=torch.Generator().manual_seed(0))
-    return item[order[:count].sort().values]
+def _chosen(rows: _Rows, config: KnnConfig, block_size: int) -> Search:
+    """The first search that finds enough of the trial's neighbours; without one the best."""
+    trial = _Sample.of(rows, rows.drawn(TRIAL, TRIAL_SEED), config, block_size)
+    tried: list[tuple[float, Search]] = []
+    for search in _searches(rows, config, block_size):
+        tried.append((trial.share(_found(rows, trial.items, search, config)[0]), search))
+        if tried[-1][0] >= ENOUGH:
+            break
+    return max(tried, key=lambda one: one[0])[1]
+
+
+def _searches(rows: _Rows, config: KnnConfig, block_size: int) -> Iterator[Search]:
+    """The searches that `config` allows, the cheapest first; each index is built when it is reached."""
+    blocks, method = rows.items.split(block_size), config.approximate.method
+    if method != "hnsw":
+        lists = ivf.num_lists(len(rows.items))
+        sample = rows.unit(rows.drawn(lists * ivf.TRAINING, TRIAL_SEED))
+        index = ivf.build_index(sample, map(rows.unit, blocks), lists)
+        yield from (partial(ivf.search_index, index, lists=read) for read in LISTS)
+    if method != "ivf":
+        index = hnsw.build_index(map(rows.unit, blocks), rows.values.shape[1])
+        yield partial(hnsw.search_index, index, effort=config.approximate.effort)

@@ -19,7 +19,8 @@ class ApproximateConfig(Settings):
     """When neighbours are sought among part of the items only (`approximate_knn_edges`), and how."""
 
     above: PositiveInt = 50_000  # items; up to so many the search is exact
-    effort: PositiveInt = 64  # items kept in sight while an item's neighbours are sought
+    method: Literal["auto", "ivf", "hnsw"] = "auto"  # auto: ivf where it finds enough, else hnsw
+    effort: PositiveInt = 64  # items that hnsw keeps in sight while an item's neighbours are sought
     least_recall: Annotated[float, Field(ge=0, le=1)] = 0.9  # share of true neighbours; refused below
 
 

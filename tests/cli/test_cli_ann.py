@@ -44,6 +44,6 @@ def test_graphs_of_too_low_a_recall(
     anchorrec: Command, config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ANCHORREC_CACHE", str(tmp_path))
-    monkeypatch.setattr("anchorrec_graph.graph.approximate._recall", lambda *_: 0.5)
+    monkeypatch.setattr("anchorrec_graph.graph.approximate._Sample.share", lambda *_: 0.5)
     line = anchorrec("graph", "-c", config, "-o", "model.knn.approximate.above=9").error(2)
     assert line.startswith("the approximate item graph has 0.500 of the nearest neighbours")

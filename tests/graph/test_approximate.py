@@ -14,7 +14,7 @@ from tiny_runs import tiny_config
 from torch import Tensor
 
 from anchorrec_graph.errors import ConfigError
-from anchorrec_graph.graph import approximate, hnsw
+from anchorrec_graph.graph import approximate, hnsw, ivf
 from anchorrec_graph.graph.approximate import approximate_knn_edges
 from anchorrec_graph.graph.knn import (
     ApproximateConfig,
@@ -39,8 +39,8 @@ def features(count: int = 400, dim: int = 8, seed: int = 0) -> Tensor:
     return centres[which] + 0.7 * torch.randn(count, dim, generator=generator)
 
 
-def search(effort: int, least_recall: float = 0.0, **settings: object) -> KnnConfig:
-    approximate = {"above": 10, "effort": effort, "least_recall": least_recall}
+def search(effort: int, least_recall: float = 0.0, method: str = "hnsw", **settings: object) -> KnnConfig:
+    approximate = {"above": 10, "method": method, "effort": effort, "least_recall": least_recall}
     return KnnConfig.model_validate({"k": 5, "approximate": approximate, **settings})
 
 
@@ -58,15 +58,17 @@ def poor(monkeypatch: pytest.MonkeyPatch) -> None:
 EVERY = 10_000  # more than there are
 
 
+@pytest.mark.parametrize("method", ["hnsw", "ivf", "auto"])
 @pytest.mark.parametrize("block_size", [7, 1024])
 @pytest.mark.parametrize("include_self", [False, True])
 @pytest.mark.parametrize(("weight", "drop_negative"), [("cosine", False), ("cosine", True), ("binary", True)])
 def test_a_search_without_end_gives_the_exact_edges(
-    block_size: int, include_self: bool, weight: str, drop_negative: bool
+    method: str, block_size: int, include_self: bool, weight: str, drop_negative: bool
 ) -> None:
-    rows = features(300)
+    rows = features(300)  # one list
     rows[4], rows[70, 1], rows[200, 0] = 0, torch.nan, torch.inf
-    config = search(EVERY, k=70, include_self=include_self, weight=weight, drop_negative=drop_negative)
+    settings = {"include_self": include_self, "weight": weight, "drop_negative": drop_negative}
+    config = search(EVERY, method=method, k=70, **settings)
     found = approximate_knn_edges(rows, config, block_size)
     expected = pairs(knn_edges(rows, config))
     assert pairs(found.edges) == pytest.approx(expected, abs=1e-6)
@@ -84,7 +86,7 @@ def test_recall_is_what_a_loop_counts(monkeypatch: pytest.MonkeyPatch, sample: i
     found, true = set(pairs(edges)), naive.knn(rows.numpy(), 5)
     wanted = [
         (item, other)
-        for item in approximate._drawn(rows.any(1).nonzero().flatten(), sample).tolist()
+        for item in approximate._Rows.of(rows, 64).drawn(sample, approximate.SAMPLE_SEED).tolist()
         for other, _ in true[item]
     ]
     assert len(wanted) == 5 * min(sample, 398)
@@ -104,24 +106,74 @@ def test_more_effort_finds_more_and_weights_are_cosines() -> None:
     assert int(item.bincount().max()) == 5
 
 
-def test_equal_features_give_equal_edges() -> None:
-    first, second = (approximate_knn_edges(features(), search(2)) for _ in range(2))
+@pytest.fixture
+def many_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inverted lists so short that neighbours lie in several."""
+    monkeypatch.setattr(ivf, "LIST_SIZE", 5)
+
+
+@pytest.mark.usefixtures("many_lists")
+@pytest.mark.parametrize("enough", [0.5, 0.8, 0.95])
+def test_the_fewest_lists_that_hold_enough_of_the_trial(
+    monkeypatch: pytest.MonkeyPatch, enough: float
+) -> None:
+    monkeypatch.setattr(approximate, "ENOUGH", enough)
+    monkeypatch.setattr(approximate, "LISTS", (2, 4, 8, 16, 32, 80))
+    rows, config = features(), search(1, method="ivf")
+    trial = approximate._Rows.of(rows, 64).drawn(approximate.TRIAL, approximate.TRIAL_SEED)
+    read = []
+    monkeypatch.setattr(
+        ivf,
+        "search_index",
+        lambda *args, lists, real=ivf.search_index: (
+            read.append((lists, len(args[1]))) or real(*args, lists=lists)
+        ),
+    )
+    found = approximate_knn_edges(rows, config)
+    true, held = naive.knn(rows.numpy(), 5), set(pairs(found.edges))
+    tried = [lists for lists, count in read if count == len(trial)]
+    (taken,) = {lists for lists, count in read if count != len(trial)}
+    assert tried == [lists for lists in approximate.LISTS if lists <= taken]
+    share = [(item, other) in held for item in trial.tolist() for other, _ in true[item]]
+    assert sum(share) / len(share) >= enough
+    assert found.recall < 1 or enough > 0.9
+
+
+@pytest.mark.usefixtures("many_lists", "poor")
+def test_auto_takes_lists_where_they_suffice_and_links_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    by = {m: approximate_knn_edges(features(), search(1, method=m)) for m in ("auto", "ivf", "hnsw")}
+    assert by["ivf"].recall > 0.95 > by["hnsw"].recall
+    assert pairs(by["auto"].edges) == pairs(by["ivf"].edges)
+    monkeypatch.setattr(approximate, "LISTS", (1,))
+    by = {m: approximate_knn_edges(features(), search(40, method=m)) for m in ("auto", "ivf", "hnsw")}
+    assert by["ivf"].recall < by["hnsw"].recall
+    assert pairs(by["auto"].edges) == pairs(by["hnsw"].edges)
+
+
+@pytest.mark.usefixtures("many_lists")
+@pytest.mark.parametrize("method", ["hnsw", "ivf", "auto"])
+def test_equal_features_give_equal_edges(method: str) -> None:
+    first, second = (approximate_knn_edges(features(), search(2, method=method)) for _ in range(2))
     assert torch.equal(first.edges.edge_index, second.edges.edge_index)
     assert torch.equal(first.edges.edge_weight, second.edges.edge_weight)
     assert first.recall == second.recall
 
 
+@pytest.mark.parametrize("method", ["hnsw", "auto"])
 @pytest.mark.parametrize("count", [1, 2, 12])
-def test_few_items(count: int) -> None:
-    rows = features(count)
-    found, expected = approximate_knn_edges(rows, search(1)), knn_edges(rows, search(1))
+def test_few_items(method: str, count: int) -> None:
+    rows, config = features(count), search(1, method=method)
+    found, expected = approximate_knn_edges(rows, config), knn_edges(rows, config)
     assert pairs(found.edges) == pytest.approx(pairs(expected), abs=1e-6)
 
 
-def test_no_direction_and_one_direction() -> None:
-    found = approximate_knn_edges(torch.zeros(30, 4), search(1, least_recall=1))
+@pytest.mark.usefixtures("many_lists")
+@pytest.mark.parametrize("method", ["hnsw", "ivf", "auto"])
+def test_no_direction_and_one_direction(method: str) -> None:
+    config = search(1, least_recall=1, method=method)
+    found = approximate_knn_edges(torch.zeros(30, 4), config)
     assert (found.edges.edge_index.shape, found.recall) == ((2, 0), 1.0)
-    same = approximate_knn_edges(torch.ones(300, 4), search(1, least_recall=1))  # anyone is as near as any
+    same = approximate_knn_edges(torch.ones(300, 4), config)  # anyone is as near as any
     assert len(same.edges.edge_weight) == 5 * 300
     assert same.recall == 1.0
 
@@ -138,7 +190,8 @@ def test_a_memory_map_of_half_floats(tmp_path: Path) -> None:
 def test_a_low_recall_is_refused_with_what_to_change() -> None:
     recall = approximate_knn_edges(features(), search(1)).recall
     message = (
-        rf"has {recall:.3f} of .*least_recall is 0\.999: raise .*effort \(1\), .*above \(10\) to 400 for"
+        rf"has {recall:.3f} of .*least_recall is 0\.999: take another .*method \(hnsw\), "
+        r"raise .*effort \(1\) of hnsw, or .*above \(10\) to 400 for"
     )
     with pytest.raises(ConfigError, match=message):
         approximate_knn_edges(features(), search(1, least_recall=0.999))

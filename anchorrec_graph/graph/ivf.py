@@ -1,0 +1,58 @@
+"""Inverted lists (Jégou et al. 2011) by faiss: rows are put into clusters, and the nearest are searched.
+
+Cheap to build, and exact where a row's neighbours lie in its cluster; rows without clusters need many lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LIST_SIZE = 500  # rows per list on average
+TRAINING = 64  # rows per list that the clusters are made of
+ITERATIONS = 8  # of k-means
+
+
+def num_lists(count: int) -> int:
+    """The number of lists for `count` rows."""
+    return max(1, count // LIST_SIZE)
+
+
+def build_index(sample: Tensor, blocks: Iterable[Tensor], lists: int) -> Any:
+    """An index of unit rows that come in blocks [b, d], held as float16. Equal rows give an equal index.
+
+    Args:
+        sample: unit rows [m, d] that k-means (spherical, in one thread) makes the clusters of, m >= lists.
+    """
+    import faiss
+
+    dim = sample.shape[1]
+    kind = (faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT, False)
+    index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, lists, *kind)
+    index.cp.spherical, index.cp.niter, index.cp.min_points_per_centroid = True, ITERATIONS, 1
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        index.train(sample.float().numpy())
+        for rows in blocks:
+            index.add(rows.float().numpy())
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return index
+
+
+def search_index(index: Any, rows: Tensor, count: int, lists: int) -> Tensor:
+    """Numbers [b, m] of indexed rows with large inner products, best first; -1 where none was found.
+
+    m is `count` and half as many again, because float16 puts rows that are about as near in no certain order.
+
+    Args:
+        lists: how many of the lists nearest to a row are read.
+    """
+    import faiss
+
+    params = faiss.SearchParametersIVF(nprobe=lists)  # type: ignore[call-arg]
+    return torch.from_numpy(index.search(rows.float().numpy(), count + count // 2, params=params)[1])
