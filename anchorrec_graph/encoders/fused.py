@@ -11,27 +11,38 @@ from torch import Tensor
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.knn import unit_rows
+from anchorrec_graph.graph.row_store import InMemory, RowStore
 from anchorrec_graph.settings import unknown_name
 
 FUSED = "fused"
 FUSED_DIM = 256  # of each modality in a built fused feature, where no other is asked for
 OVERSAMPLING = 16
+BASIS_ROWS = 50_000  # that directions are sought among
+BLOCK = 65_536  # rows that are reduced at a time
+IN_MEMORY = InMemory()
 
 
-def reduce_features(features: Tensor, dim: int) -> Tensor:
+def reduce_features(features: Tensor, dim: int, store: RowStore = IN_MEMORY) -> Tensor:
     r"""Unit rows projected onto their `dim` leading right singular vectors (not centred).
 
     .. math:: \hat X V_{1..dim}, \quad \hat X = U S V^T
 
     The best approximation of all cosines in `dim` dimensions (Eckart and Young
     1936), by randomised subspace iteration (Halko et al. 2011) from a fixed
-    seed. A `dim` not below min(n, D) keeps the unit rows as they are. The vectors
-    are kept on disk, like item graphs, under the hash of features and `dim`.
+    seed; of more than 50,000 rows, the best one for that many, drawn with a fixed seed. A `dim` not
+    below min(n, D) keeps the unit rows as they are. The vectors are kept on disk, like item graphs, under
+    the hash of features and `dim`. Features may be a memory map: they are read in blocks.
 
     Shapes: [n, D] -> [n, dim], or [n, D].
     """
-    basis, unit = leading_basis(features, dim), unit_rows(features)[0]
-    return unit if basis is None else unit @ basis
+    basis = leading_basis(features, dim)
+    shape = (len(features), features.shape[1] if basis is None else dim)
+    return store.keep(
+        f"reduced|{dim}",
+        (features,),
+        shape,
+        lambda: (_reduced(block, basis)[0] for block in features.split(BLOCK)),
+    )
 
 
 def leading_basis(features: Tensor, dim: int) -> Tensor | None:
@@ -40,13 +51,27 @@ def leading_basis(features: Tensor, dim: int) -> Tensor | None:
         return None
 
     def build() -> dict[str, Tensor]:
-        unit = unit_rows(features)[0]
+        unit = unit_rows(_drawn(features))[0]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             vectors = torch.svd_lowrank(unit, q=min(dim + OVERSAMPLING, *unit.shape))[2]
         return {"basis": vectors[:, :dim].contiguous()}
 
     return cached_tensors("basis", str(dim), features, build)["basis"]
+
+
+def _drawn(features: Tensor) -> Tensor:
+    """The rows that the basis is made of: all, or BASIS_ROWS of them."""
+    if len(features) <= BASIS_ROWS:
+        return features
+    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
+    return features[order[:BASIS_ROWS].sort().values]
+
+
+def _reduced(features: Tensor, basis: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Unit rows times V [n, w], and which rows have a direction [n]."""
+    unit, valid = unit_rows(features)
+    return (unit if basis is None else unit @ basis), valid
 
 
 class Fusion(NamedTuple):
@@ -58,32 +83,25 @@ class Fusion(NamedTuple):
 
     def rows(self, features: Tensor) -> Tensor:
         """[n, D] -> [n, w]; 0 for rows that have no feature."""
-        unit, valid = unit_rows(features)
-        return self.of_reduced(unit if self.basis is None else unit @ self.basis, valid)
-
-    def of_reduced(self, reduced: Tensor, valid: Tensor) -> Tensor:
-        """`rows` of rows that are multiplied by V already [n, w], and whether they have a feature [n]."""
+        reduced, valid = _reduced(features, self.basis)
         return torch.where(valid.unsqueeze(1), reduced - self.mean, 0.0) * self.scale
 
 
 def fusion(features: Tensor, dim: int) -> Fusion:
     """The `Fusion` of a modality with features [n, D], whose own rows get mean 0 and mean square 1."""
-    return _fitted(features, dim)[0]
-
-
-def _fitted(features: Tensor, dim: int) -> tuple[Fusion, Tensor]:
-    """The `Fusion` of a modality, and what it makes of its own rows."""
-    basis, (unit, valid) = leading_basis(features, dim), unit_rows(features)
-    reduced, has = unit if basis is None else unit @ basis, valid.unsqueeze(1)
-    count = valid.sum().clamp(min=1)
-    mean = (reduced * has).sum(0) / count
-    spread = torch.where(has, reduced - mean, 0.0).square().sum() / count
+    basis, blocks = leading_basis(features, dim), features.split(BLOCK)
+    total, count = torch.zeros(()), torch.tensor(0)
+    for reduced, valid in (_reduced(block, basis) for block in blocks):
+        total, count = total + (reduced * valid.unsqueeze(1)).sum(0), count + valid.sum()
+    mean, spread = total / count.clamp(min=1), torch.zeros(())
+    for reduced, valid in (_reduced(block, basis) for block in blocks):
+        spread = spread + torch.where(valid.unsqueeze(1), reduced - mean, 0.0).square().sum()
+    spread = spread / count.clamp(min=1)
     # rows that all point one way leave only rounding errors of about 1e-7, which are no feature
-    part = Fusion(basis, mean, float(spread.rsqrt()) if spread > 1e-10 else 0.0)
-    return part, part.of_reduced(reduced, valid)
+    return Fusion(basis, mean, float(spread.rsqrt()) if spread > 1e-10 else 0.0)
 
 
-def fuse_features(features: Mapping[str, Tensor], dim: int) -> Tensor:
+def fuse_features(features: Mapping[str, Tensor], dim: int, store: RowStore = IN_MEMORY) -> Tensor:
     r"""A fused feature from M modalities, each with the same say: :math:`[Z^1; ...; Z^M]`.
 
     Z^m is `reduce_features(x^m, dim)` centred, divided by its root mean squared
@@ -91,10 +109,23 @@ def fuse_features(features: Mapping[str, Tensor], dim: int) -> Tensor:
 
     Shapes: each [n, D_m] -> [n, sum of reduced dims].
     """
-    return torch.cat([_fitted(rows, dim)[1] for rows in features.values()], dim=1)
+    parts = [fusion(rows, dim) for rows in features.values()]
+    blocks = [rows.split(BLOCK) for rows in features.values()]
+    shape = (sum(map(len, blocks[0])), sum(len(part.mean) for part in parts))
+    return store.keep(
+        f"fused|{dim}",
+        tuple(features.values()),
+        shape,
+        lambda: (
+            torch.cat([part.rows(block) for part, block in zip(parts, same, strict=True)], dim=1)
+            for same in zip(*blocks, strict=True)
+        ),
+    )
 
 
-def add_fused(features: dict[str, Tensor], name: str, dim: int | None = None) -> dict[str, Tensor]:
+def add_fused(
+    features: dict[str, Tensor], name: str, dim: int | None = None, store: RowStore = IN_MEMORY
+) -> dict[str, Tensor]:
     """The features with one that joins the others: the modality `name`, built from them if it is missing.
 
     Raises:
@@ -104,4 +135,4 @@ def add_fused(features: dict[str, Tensor], name: str, dim: int | None = None) ->
         return features
     if name != FUSED:
         raise ConfigError("model.fused: " + unknown_name("modality", name, [*features, FUSED]))
-    return {**features, FUSED: fuse_features(features, dim or FUSED_DIM)}
+    return {**features, FUSED: fuse_features(features, dim or FUSED_DIM, store)}

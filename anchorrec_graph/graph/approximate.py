@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import hnsw, ivf
 from anchorrec_graph.graph.knn import KnnConfig, KnnEdges, keep_nearest, kept_edges
+from anchorrec_graph.graph.row_store import widened
 
 SAMPLE, SAMPLE_SEED = 1_000, 0  # items whose neighbours are also sought among all, for the recall
 TRIAL, TRIAL_SEED = 200, 1  # others, by which a search is chosen
@@ -39,14 +40,13 @@ class _Rows(NamedTuple):
 
     @classmethod
     def of(cls, features: Tensor, block_size: int) -> _Rows:
-        wide = torch.promote_types(features.dtype, torch.float32)
-        blocks = [torch.linalg.vector_norm(block.to(wide), dim=1) for block in features.split(block_size)]
+        blocks = [torch.linalg.vector_norm(widened(block), dim=1) for block in features.split(block_size)]
         norm = torch.cat(blocks)
         norm = norm.where(torch.isfinite(norm), 0.0)
         return cls(features, norm, norm.nonzero().flatten())
 
     def unit(self, index: Tensor) -> Tensor:
-        return self.values[index].to(self.norm.dtype) / self.norm[index].unsqueeze(-1)
+        return widened(self.values[index]) / self.norm[index].unsqueeze(-1)
 
     def drawn(self, count: int, seed: int) -> Tensor:
         """At most `count` of the items, ascending, the same ones every time."""

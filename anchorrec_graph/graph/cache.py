@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -23,6 +23,12 @@ def cache_dir() -> Path:
     return Path(os.environ.get("ANCHORREC_CACHE") or Path.home() / ".cache" / "anchorrec_graph")
 
 
+def cache_path(kind: str, settings: str, sources: Sequence[Tensor], suffix: str) -> Path:
+    """The file for what is made with these settings of sources with this content."""
+    key = f"{VERSION}|{kind}|{settings}|{content_hash(*sources)}"
+    return cache_dir() / kind / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
+
+
 def cached_tensors(
     kind: str, settings: str, source: Tensor, build: Callable[[], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
@@ -30,12 +36,11 @@ def cached_tensors(
 
     A damaged file is built again. A folder that cannot be written costs only the reuse.
     """
-    key = f"{VERSION}|{kind}|{settings}|{content_hash(source)}"
-    path = cache_dir() / kind / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
+    path = cache_path(kind, settings, [source], ".safetensors")
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError):
         tensors = build()
         with contextlib.suppress(OSError, SafetensorError):
-            save_tensors(path, tensors, {"key": key})
+            save_tensors(path, tensors, {"kind": kind, "settings": settings})
     return tensors

@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.relation import Relation, normalized_relation
+from anchorrec_graph.graph.row_store import widened
 from anchorrec_graph.settings import Settings
 from anchorrec_graph.topk import row_topk
 
@@ -49,7 +50,11 @@ class KnnGraph(NamedTuple):
 
 
 def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows scaled to length 1 [n, d], and which rows have a direction at all [n] (finite, not zero)."""
+    """Rows scaled to length 1 [n, d], and which rows have a direction at all [n] (finite, not zero).
+
+    Half floats are widened to float32.
+    """
+    features = widened(features)
     norm = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     valid = torch.isfinite(norm) & (norm > 0)
     return torch.where(valid, features / norm, 0.0), valid.squeeze(1)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Literal, cast
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
@@ -22,6 +22,7 @@ from anchorrec_graph.graph.bipartite import (
 from anchorrec_graph.graph.knn import KnnConfig, cached_knn_edges, knn_relation, unit_rows
 from anchorrec_graph.graph.normalize import inverse_sqrt
 from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.row_store import InMemory, OnDisk, RowStore
 from anchorrec_graph.graph.subgraph import FROM_ITEMS, Graphs, Walk, item_graph_type, user_item_walks
 from anchorrec_graph.losses.margin import cosine_margin
 from anchorrec_graph.losses.preservation import similarity_gap
@@ -67,6 +68,7 @@ class AnchorRecConfig(EmbeddingModelConfig):
     fused: str = FUSED  # the modality that joins the others; built from them if the data has none
     feature_dim: PositiveInt | None = 256  # unit rows, reduced once to this width; None: raw features
     trainable_features: bool = False
+    features_on_disk: bool = False  # reduced, fused and pooled rows as float16 memory maps in the cache
     knn: KnnConfig = KnnConfig()
     num_knn_layers: NonNegativeInt = 1
     view_start: ViewStart = "feature+id"
@@ -81,6 +83,18 @@ class AnchorRecConfig(EmbeddingModelConfig):
     smooth_weight: NonNegativeFloat = 0.0
     recover_weight: NonNegativeFloat = 0.0
     l2_batch_size: PositiveInt = 2048  # the divisor of l2, also in the last, smaller batch of an epoch
+
+    @model_validator(mode="after")
+    def _only_reduced_frozen_rows_on_disk(self) -> AnchorRecConfig:
+        if self.features_on_disk and (self.feature_dim is None or self.trainable_features):
+            raise ValueError(
+                "features_on_disk is for reduced, frozen features: set feature_dim, and no trainable_features"
+            )
+        return self
+
+    def row_store(self) -> RowStore:
+        """Where rows made of features are held."""
+        return OnDisk() if self.features_on_disk else InMemory()
 
 
 @MODELS.register(AnchorRecConfig)
@@ -110,7 +124,8 @@ class AnchorRec(SampledRecommender):
         self.config, self.scoring = config, Scoring(config, data)
         edge_index, self.num_users, num_items = train_graph(data)
         features = item_features(data, config.name, ID, RECOVERED)
-        features = add_fused(features, config.fused, config.feature_dim)
+        self.store = config.row_store()
+        features = add_fused(features, config.fused, config.feature_dim, self.store)
         self.modalities = tuple(features)
         self.score_views = self.modalities if config.score_views is None else config.score_views
         self.anchor = config.fused if config.align.anchor is None else config.align.anchor
@@ -123,7 +138,7 @@ class AnchorRec(SampledRecommender):
         self.user_from_item = user_from_item_relation(edge_index, self.num_users, num_items)
         self.item_graphs = nn.ModuleDict({m: knn_relation(x, config.knn) for m, x in features.items()})
         if config.feature_dim is not None:
-            features = {m: reduce_features(x, config.feature_dim) for m, x in features.items()}
+            features = {m: reduce_features(x, config.feature_dim, self.store) for m, x in features.items()}
         self.features = nn.ModuleDict(
             {m: FeatureTable(x, config.trainable_features) for m, x in features.items()}
         )
@@ -209,7 +224,8 @@ class AnchorRec(SampledRecommender):
             )
         native = {m: data["item"][m] for m in data.modalities}
         built = config.fused if config.fused not in native else None
-        features, width = add_fused(native, config.fused, config.feature_dim), config.feature_dim or FUSED_DIM
+        features = add_fused(native, config.fused, config.feature_dim, self.store)
+        width = config.feature_dim or FUSED_DIM
         graphs = {}
         for m in self.score_views:
             edges = cached_knn_edges(features[m], config.knn)
@@ -247,7 +263,8 @@ class AnchorRec(SampledRecommender):
                 for m in self.modalities:
                     view = cast(ModalityView, self.views[m])
                     if view.pools():
-                        self.pooled[m] = view.pool(self.features[m](), cast(Relation, self.item_graphs[m]))
+                        rows = cast(FeatureTable, self.features[m]).rows
+                        self.pooled[m] = view.pool(rows, cast(Relation, self.item_graphs[m]), self.store)
         walks = list(user_item_walks(self.backbone.num_hops()))
         for m in self.modalities:
             hops = (item_graph_type(m),) * self.config.num_knn_layers

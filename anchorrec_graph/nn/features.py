@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from anchorrec_graph.graph.row_store import widened
+
 
 class FeatureTable(nn.Module):
-    """Feature rows [n, D]. Frozen rows are derived from data, so they are not part of the state dict."""
+    """Feature rows [n, D]. Frozen rows are derived from data, so they are not part of the state dict.
+
+    Frozen half floats, also of a memory map, are widened to float32 where they are read.
+    """
 
     rows: Tensor
 
@@ -19,4 +24,4 @@ class FeatureTable(nn.Module):
 
     def forward(self, ids: Tensor | None = None) -> Tensor:
         """The rows that `ids` names, [n, D]; None: all."""
-        return self.rows if ids is None else self.rows[ids]
+        return widened(self.rows if ids is None else self.rows[ids])

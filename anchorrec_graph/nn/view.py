@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.row_store import RowStore, widened
 
+COLUMNS = 64  # of the features that are pooled at a time
 ViewStart = Literal["gate", "feature", "feature+id"]
 
 
@@ -49,12 +52,18 @@ class ModalityView(nn.Module):
         """Whether `from_pooled` is the view: it is linear in the features and takes the ID table."""
         return self.adds_item_table and self.num_layers > 0
 
-    def pool(self, features: Tensor, graph: Relation) -> Tensor:
+    def pool(self, features: Tensor, graph: Relation, store: RowStore) -> Tensor:
         r""":math:`A_m^L [X, 1]` of frozen features, made once: what the neighbours' add up to. [I, D + 1]"""
-        pooled = functional.pad(features, (0, 1), value=1.0)
-        for _ in range(self.num_layers):
-            pooled = graph(pooled)
-        return pooled
+
+        def blocks() -> Iterator[Tensor]:
+            for columns in (*features.split(COLUMNS, dim=1), features.new_ones(len(features), 1)):
+                pooled = widened(columns)
+                for _ in range(self.num_layers):
+                    pooled = graph(pooled)
+                yield pooled
+
+        shape = (len(features), features.shape[1] + 1)
+        return store.keep(f"pooled|{self.num_layers}", (features, *graph.csr()), shape, blocks, dim=1)
 
     def from_pooled(self, pooled: Tensor, rows: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
         r"""The view, where a sampled `graph` is too small for the features of all neighbours:
@@ -67,4 +76,4 @@ class ModalityView(nn.Module):
         for _ in range(self.num_layers):
             view = graph(view)
         weight = torch.cat([self.project.weight, self.project.bias.unsqueeze(1)], dim=1)
-        return view.index_add(0, rows, functional.linear(pooled, weight))
+        return view.index_add(0, rows, functional.linear(widened(pooled), weight))

@@ -96,6 +96,34 @@ def test_with_all_neighbours_it_is_the_loss_of_the_whole_graphs(
             torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.mark.parametrize("neighbours", ["[-1]", "[2, 1]"])
+def test_features_on_disk_change_rounding_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, neighbours: str
+) -> None:
+    monkeypatch.setenv("ANCHORREC_CACHE", str(tmp_path / "cache"))
+    losses, rows = [], []
+    for on_disk in (False, True):
+        model = {"name": "anchorrec", **PLAIN, "feature_dim": 6, "features_on_disk": on_disk}
+        config = sampled_config(tmp_path, model, f"train.num_neighbors={neighbours}")
+        trainer = training(config, config.dataset.load())
+        losses.append(
+            [add_gradient(trainer.model, [part]) for part in itertools.islice(trainer.batches(), 3)]
+        )
+        rows.append(trainer.model.encode())
+    assert len(list((tmp_path / "cache/rows").iterdir())) == 1 + 3 + 3  # fused, reduced, pooled
+    for ours, theirs in zip(*losses, strict=True):
+        assert ours == pytest.approx(theirs, rel=2e-3)
+        assert ours != theirs
+    torch.testing.assert_close(rows[1].item, rows[0].item, rtol=2e-3, atol=5e-4)
+    torch.testing.assert_close(rows[1].user, rows[0].user, rtol=2e-3, atol=5e-4)
+
+
+@pytest.mark.parametrize("other", ["feature_dim: null", "trainable_features: true"])
+def test_what_cannot_lie_on_disk(tmp_path: Path, other: str) -> None:
+    with pytest.raises(ConfigError, match=r"features_on_disk is for reduced, frozen features"):
+        tiny_config(tmp_path, f"model={{name: anchorrec, features_on_disk: true, {other}}}")
+
+
 def test_a_batch_reaches_part_of_the_shop_only(tmp_path: Path) -> None:
     config = sampled_config(
         tmp_path, MODELS_HERE[3], "train.num_neighbors=[2, 1]", "train.batch_size=4",
