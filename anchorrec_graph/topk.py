@@ -31,3 +31,30 @@ def row_topk(scores: Tensor, k: int, group: int = 64) -> tuple[Tensor, Tensor]:
     columns = chosen.gather(1, place.clamp(max=k - 1)) * group + within
     left_over = best.indices - k * group + grouped
     return best.values, torch.where(place < k, columns, left_over)
+
+
+def stable_topk(scores: Tensor, k: int, group: int = 64) -> tuple[Tensor, Tensor]:
+    """`row_topk` with equal entries by column, lowest first; those of -inf in no particular order.
+
+    A row that holds a NaN gets NaN as its first value.
+    """
+    # One more than asked: if these are distinct, the first k and their order are the only answer.
+    values, columns = row_topk(scores, min(k + 1, scores.shape[1]), group)
+    tie = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -torch.inf)
+    tied = (tie.any(dim=1) & ~values[:, :1].isnan().any(dim=1)).nonzero().flatten()
+    values, columns = values[:, :k], columns[:, :k]
+    if len(tied) > 0:
+        columns[tied] = _lowest_columns_first(scores[tied], values[tied])
+    return values, columns
+
+
+def _lowest_columns_first(scores: Tensor, values: Tensor) -> Tensor:
+    """The columns [b, k] of the k largest entries `values` of scores [b, I], equal entries by column."""
+    k = values.shape[1]
+    least = values[:, -1:]
+    above, equal = scores > least, scores == least
+    places = k - above.sum(dim=1, keepdim=True)
+    chosen = above | (equal & (equal.cumsum(dim=1, dtype=torch.int32) <= places))
+    columns = chosen.nonzero()[:, 1].view(-1, k)
+    order = scores.gather(1, columns).sort(dim=1, descending=True, stable=True).indices
+    return columns.gather(1, order)

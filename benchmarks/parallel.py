@@ -32,6 +32,7 @@ import torch
 from anchorrec_graph.config import Config
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import save_json
+from anchorrec_graph.graph.sharing import shared_by
 from anchorrec_graph.models.base import build_model
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train.environment import environment
@@ -56,7 +57,8 @@ def work(ranks: Ranks, mode: str, items: int, steps: int) -> dict[str, Any]:
     config = config_of(mode, items)
     data = config.dataset.load()
     torch.manual_seed(0)
-    model = ranks.in_turn(lambda: build_model(config.model, data))
+    with shared_by(ranks):
+        model = build_model(config.model, data)
     trainer = Trainer(model, data, config.train, Evaluator(config.evaluate, data, ranks), 0, ranks)
     with deterministic():
         rest = itertools.chain.from_iterable(trainer.steps() for _ in itertools.count())

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anchorrec_graph.errors import DataError, TrainingError
 from anchorrec_graph.evaluate.user_items import UserItems
-from anchorrec_graph.topk import row_topk
+from anchorrec_graph.topk import stable_topk
 from anchorrec_graph.typing import Scorer
 
 
@@ -66,31 +66,13 @@ def best_columns(scores: Tensor, k: int) -> TopK:
     A row that holds a NaN gets NaN as its first score.
     """
     num_items = scores.shape[1]
-    # One more than asked: if these are distinct, the first k and their order are the only answer.
-    values, columns = row_topk(scores, min(k + 1, num_items))
-    tie = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -torch.inf)
-    tied = (tie.any(dim=1) & ~values[:, 0].isnan()).nonzero().flatten()
-    values, columns = values[:, :k], columns[:, :k]
-    if len(tied) > 0:
-        columns[tied] = _lowest_columns_first(scores[tied], values[tied])
+    values, columns = stable_topk(scores, k)
     columns = columns.masked_fill(values == -torch.inf, -1)
     missing = (0, max(k - num_items, 0))
     return TopK(
         torch.nn.functional.pad(values, missing, value=-torch.inf),
         torch.nn.functional.pad(columns, missing, value=-1),
     )
-
-
-def _lowest_columns_first(scores: Tensor, values: Tensor) -> Tensor:
-    """The columns [b, k] of the k largest entries `values` of scores [b, I], equal entries by column."""
-    k = values.shape[1]
-    least = values[:, -1:]
-    above, equal = scores > least, scores == least
-    places = k - above.sum(dim=1, keepdim=True)
-    chosen = above | (equal & (equal.cumsum(dim=1, dtype=torch.int32) <= places))
-    columns = chosen.nonzero()[:, 1].view(-1, k)
-    order = scores.gather(1, columns).sort(dim=1, descending=True, stable=True).indices
-    return columns.gather(1, order)
 
 
 def _check_shape(scores: Tensor, num_users: int, num_items: int) -> None:

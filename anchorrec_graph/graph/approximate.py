@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import hnsw, ivf
 from anchorrec_graph.graph.knn import KnnConfig, KnnEdges, keep_nearest, kept_edges
 from anchorrec_graph.graph.row_store import widened
+from anchorrec_graph.graph.sharing import team
 
 SAMPLE, SAMPLE_SEED = 1_000, 0  # items whose neighbours are also sought among all, for the recall
 TRIAL, TRIAL_SEED = 200, 1  # others, by which a search is chosen
@@ -86,7 +88,8 @@ def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int =
     `approximate.method` "ivf" reads 2, 4, 8, 16 or 32 lists of `graph.ivf`, the fewest that hold .95 of the
     neighbours of a trial of 200 items; "hnsw" follows the links of `graph.hnsw`; "auto" tries these in
     turn and takes the first that reaches .95, or else the best. The recall is measured on 1,000 items
-    drawn for it, whose neighbours are also sought among all. Equal features: equal edges. Where a tenth of
+    drawn for it, whose neighbours are also sought among all. Equal features: equal edges. Several processes
+    (`sharing.team`) share the searches; each has the whole index. Where a tenth of
     the rows or more are equal, such as those of a picture that stands for none, "hnsw" misses
     neighbours of the others, and "ivf" takes time that grows with the square of their number.
 
@@ -128,8 +131,13 @@ def _nearest(rows: _Rows, config: KnnConfig, block_size: int) -> tuple[Tensor, T
     neighbour = torch.zeros(cosine.shape, dtype=torch.long)
     if len(rows.items):
         search = _chosen(rows, config, block_size)
-        for items in rows.items.split(max(1, 16 * block_size // (config.k + 1))):
-            cosine[items], neighbour[items] = _found(rows, items, search, config)
+        blocks = rows.items.split(max(1, 16 * block_size // (config.k + 1)))
+        shares = [blocks[rank :: team().size] for rank in range(team().size)]
+        mine = [_found(rows, items, search, config) for items in shares[team().rank]]
+        counts, order = [sum(map(len, share)) for share in shares], torch.cat(list(itertools.chain(*shares)))
+        none = cosine[:0], neighbour[:0]
+        found = (torch.cat(parts) for parts in zip(none, *mine, strict=True))
+        cosine[order], neighbour[order] = (team().all_rows(part, counts) for part in found)
     return cosine, neighbour
 
 

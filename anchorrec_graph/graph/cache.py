@@ -14,8 +14,9 @@ from torch import Tensor
 
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.files import save_tensors
+from anchorrec_graph.graph.sharing import in_turn, team
 
-VERSION = 2  # raise it when an algorithm behind cached tensors changes
+VERSION = 3  # raise it when an algorithm behind cached tensors changes
 
 
 def cache_dir() -> Path:
@@ -30,17 +31,35 @@ def cache_path(kind: str, settings: str, sources: Sequence[Tensor], suffix: str)
 
 
 def cached_tensors(
-    kind: str, settings: str, source: Tensor, build: Callable[[], dict[str, Tensor]]
+    kind: str, settings: str, source: Tensor, build: Callable[[], dict[str, Tensor]], together: bool = False
 ) -> dict[str, Tensor]:
     """`build()`, or its result kept from an earlier call with equal kind, settings and source content.
 
-    A damaged file is built again. A folder that cannot be written costs only the reuse.
+    A damaged file is built again. A folder that cannot be written costs only the reuse. Of several
+    processes (`sharing.team`) the first builds, and the others read it.
+
+    Args:
+        together: all of them call `build` at the same time, which shares the work among them.
     """
     path = cache_path(kind, settings, [source], ".safetensors")
+
+    def make() -> dict[str, Tensor]:
+        kept = _kept(path)
+        if together and not all(team().gather(kept is not None)):
+            kept = None
+        if kept is None:
+            kept = build()
+            if team().rank == 0:
+                with contextlib.suppress(OSError, SafetensorError):
+                    save_tensors(path, kept, {"kind": kind, "settings": settings})
+        return kept
+
+    return make() if together else in_turn(make)
+
+
+def _kept(path: Path) -> dict[str, Tensor] | None:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError):
-        tensors = build()
-        with contextlib.suppress(OSError, SafetensorError):
-            save_tensors(path, tensors, {"kind": kind, "settings": settings})
+        return None
     return tensors

@@ -12,8 +12,9 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.relation import Relation, normalized_relation
 from anchorrec_graph.graph.row_store import widened
+from anchorrec_graph.graph.sharing import team
 from anchorrec_graph.settings import Settings
-from anchorrec_graph.topk import row_topk
+from anchorrec_graph.topk import stable_topk
 
 
 class ApproximateConfig(Settings):
@@ -66,7 +67,8 @@ def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Kn
     Memory is O(block_size * n), never n x n. Each cosine is computed once: a
     block holds those of `block_size` items with themselves and all later ones,
     and serves both sides. Rows that are zero or not finite have no neighbours
-    and are nobody's neighbour. With fewer than k candidates an item gets them all.
+    and are nobody's neighbour. With fewer than k candidates an item gets them all. Of equally near
+    items those with the lowest numbers are neighbours. Several processes (`sharing.team`) share the blocks.
 
     Args:
         features: float [n, d].
@@ -76,7 +78,7 @@ def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Kn
     size, k = len(unit), min(config.k, len(unit))
     cosine = unit.new_full((size, k), -torch.inf)
     neighbour = torch.zeros(size, k, dtype=torch.long)
-    for start in range(0, size, block_size):
+    for start in range(0, size, block_size)[team().rank :: team().size]:
         end = min(start + block_size, size)
         block = (unit[start:end] @ unit[start:].T).masked_fill_(~valid[start:], -torch.inf)
         block[~valid[start:end]] = -torch.inf
@@ -85,7 +87,21 @@ def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Kn
         keep_nearest(cosine[start:end], neighbour[start:end], block, start)
         if end < size:
             keep_nearest(cosine[end:], neighbour[end:], block[:, end - start :].T.contiguous(), start)
-    return kept_edges(cosine, neighbour, config)
+    return kept_edges(*_of_all(cosine, neighbour), config)
+
+
+def _of_all(cosine: Tensor, neighbour: Tensor) -> tuple[Tensor, Tensor]:
+    """The k nearest [n, k] of those that each process found in its blocks [n, k]."""
+    size = team().size
+    if size == 1:
+        return cosine, neighbour
+    counts = [len(cosine)] * size
+    every = team().all_rows(cosine, counts), team().all_rows(neighbour, counts)
+    value, who = (torch.cat(rows.split(len(cosine)), dim=1) for rows in every)
+    who, order = who.sort(dim=1, stable=True)
+    best = value.gather(1, order).sort(dim=1, descending=True, stable=True)
+    k = cosine.shape[1]
+    return best.values[:, :k], who.gather(1, best.indices[:, :k])
 
 
 def kept_edges(cosine: Tensor, neighbour: Tensor, config: KnnConfig) -> KnnEdges:
@@ -97,12 +113,15 @@ def kept_edges(cosine: Tensor, neighbour: Tensor, config: KnnConfig) -> KnnEdges
 
 
 def keep_nearest(cosine: Tensor, neighbour: Tensor, block: Tensor, start: int) -> None:
-    """Merge cosines [b, c] with the items from `start` into the k nearest so far [b, k], in place."""
+    """Merge cosines [b, c] with the items from `start` into the k nearest so far [b, k], in place.
+
+    Those so far have lower numbers than `start`, so of equally near items they come first.
+    """
     k = cosine.shape[1]
-    value, index = row_topk(block, k, group=16)
-    best = torch.cat([cosine, value], dim=1).topk(k, dim=1)
-    neighbour.copy_(torch.cat([neighbour, index + start], dim=1).gather(1, best.indices))
-    cosine.copy_(best.values)
+    value, index = stable_topk(block, k, group=16)
+    best = torch.cat([cosine, value], dim=1).sort(dim=1, descending=True, stable=True)
+    neighbour.copy_(torch.cat([neighbour, index + start], dim=1).gather(1, best.indices[:, :k]))
+    cosine.copy_(best.values[:, :k])
 
 
 def cached_knn_graph(features: Tensor, config: KnnConfig) -> KnnGraph:
@@ -124,7 +143,7 @@ def cached_knn_graph(features: Tensor, config: KnnConfig) -> KnnGraph:
         return {**edges._asdict(), "recall": torch.tensor(recall, dtype=torch.float64)}
 
     settings = config.model_dump_json(exclude={"approximate"} if exact else None)
-    kept = cached_tensors("knn", settings, features, build)
+    kept = cached_tensors("knn", settings, features, build, together=True)
     recall = float(kept["recall"]) if "recall" in kept else None
     return KnnGraph(KnnEdges(kept["edge_index"], kept["edge_weight"]), recall)
 

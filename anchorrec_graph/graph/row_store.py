@@ -17,6 +17,7 @@ from anchorrec_graph.data.features import open_features
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.files import replacing
 from anchorrec_graph.graph.cache import cache_path
+from anchorrec_graph.graph.sharing import in_turn
 
 Blocks = Callable[[], Iterable[Tensor]]
 
@@ -68,19 +69,25 @@ class OnDisk(RowStore):
         self, kind: str, sources: Sequence[Tensor], shape: tuple[int, int], blocks: Blocks, dim: int = 0
     ) -> Tensor:
         path = cache_path("rows", f"{kind}|{shape}", sources, ".npy")
-        kept = _opened(path, shape)
-        if kept is None:
-            try:
-                _write(path, shape, blocks(), dim)
-            except OSError as error:
-                raise ConfigError(
-                    f"{path}: {error.strerror or error}; model.features_on_disk needs room in the cache "
-                    "folder: set ANCHORREC_CACHE to another one"
-                ) from error
+
+        def make() -> Tensor:
             kept = _opened(path, shape)
-        if kept is None:
-            raise ConfigError(f"{path}: changed while it was read; do not delete the cache of a running job")
-        return kept
+            if kept is None:
+                _write(path, shape, blocks(), dim)
+                kept = _opened(path, shape)
+            if kept is None:
+                raise ConfigError(
+                    f"{path}: changed while it was read; do not touch the cache of a running job"
+                )
+            return kept
+
+        try:
+            return in_turn(make)
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: {error.strerror or error}; model.features_on_disk needs room in the cache "
+                "folder: set ANCHORREC_CACHE to another one"
+            ) from error
 
 
 def _opened(path: Path, shape: tuple[int, int]) -> Tensor | None:

@@ -17,6 +17,7 @@ from anchorrec_graph.errors import RunError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import save_json
 from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.sharing import shared_by
 from anchorrec_graph.models.base import Recommender, build_model
 from anchorrec_graph.train.progress import Display, Silent
 from anchorrec_graph.train.ranks import ALONE, LostRank, Ranks
@@ -131,7 +132,8 @@ def _fit_seed(
     ranks: Ranks,
 ) -> dict[str, Any]:
     torch.manual_seed(seed)
-    model = ranks.in_turn(lambda: build_model(config.model, data))  # item graphs are made once
+    with shared_by(ranks):
+        model = build_model(config.model, data)
     result: dict[str, Any] = {"seed": seed, "parameters": _num_parameters(model)}
     if result["parameters"]:
         trainer = Trainer(model, data, config.train, evaluator, seed, ranks)

@@ -93,6 +93,8 @@ class Ranks(NamedTuple):
 
     def all_rows(self, own: Tensor, counts: list[int]) -> Tensor:
         """The rows of all ranks, which hold `counts` of them, in order of rank."""
+        if self.size == 1:
+            return own
         padded = own.new_zeros(max(counts), *own.shape[1:])
         padded[: len(own)] = own
         parts = [torch.empty_like(padded) for _ in counts]
@@ -124,15 +126,6 @@ class Ranks(NamedTuple):
         if self.size > 1:
             with exchange():
                 dist.barrier()
-
-    def in_turn(self, make: Callable[[], T]) -> T:
-        """`make()` on the first rank, then on all others: what it puts into a cache is made once."""
-        if not self.is_first:
-            self.wait()
-        made = make()
-        if self.is_first:
-            self.wait()
-        return made
 
     def add_gradients(self, model: nn.Module, terms: dict[str, float]) -> dict[str, float]:
         """Add up the ranks' parts of a step: gradients in place, and the terms' values, which are returned.

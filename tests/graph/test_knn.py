@@ -80,6 +80,19 @@ def test_few_items(num_items: int) -> None:
     assert edges.edge_index.shape == (2, num_items * (num_items - 1))
 
 
+@pytest.mark.parametrize("block_size", [1, 7, 100, 1000])
+@pytest.mark.parametrize("num_items", [40, 400])
+def test_of_equally_near_items_the_lowest_numbers_are_neighbours(block_size: int, num_items: int) -> None:
+    kind = torch.randint(3, (num_items,), generator=torch.Generator().manual_seed(0))
+    rows = torch.eye(3)[kind]  # cosines are 0 and 1, without rounding
+    rows[::5] = torch.tensor([1.0, 0.0, 0.0]) * 2
+    found = by_item(knn_edges(rows, keeping(k=6), block_size), num_items)
+    which = rows.argmax(1).tolist()
+    for item, mine in enumerate(found):
+        same = [other for other in range(num_items) if which[other] == which[item] and other != item]
+        assert [other for other, _ in mine] == same[:6]
+
+
 @pytest.mark.parametrize("block_size", [1, 4, 1000])
 def test_duplicates_may_be_swapped_but_not_lost(block_size: int) -> None:
     rows = features(6).repeat(3, 1)  # items i, i + 6 and i + 12 are equal

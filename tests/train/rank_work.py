@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from safetensors.torch import save_file
@@ -19,6 +21,10 @@ from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.errors import DataError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.graph import approximate, knn
+from anchorrec_graph.graph.knn import KnnConfig
+from anchorrec_graph.graph.relation import Relation
+from anchorrec_graph.graph.sharing import in_turn, shared_by
 from anchorrec_graph.models.base import Recommender, build_model
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train import ranks as module
@@ -114,8 +120,46 @@ def refusal(work: Callable[[], object]) -> str | None:
 def one_after_the_other(ranks: Ranks, folder: Path) -> None:
     """The first makes what the others find."""
     made = folder / "made"
-    found = ranks.in_turn(lambda: made.exists() or made.write_text("x") == 0)
+    with shared_by(ranks):
+        found = in_turn(lambda: made.exists() or made.write_text("x") == 0)
     assert found is (not ranks.is_first)
+
+
+def item_graphs(ranks: Ranks) -> None:
+    """Made together they are, bit for bit, those that one makes alone, and every process does its share."""
+    rows = torch.randn(150, 8, generator=torch.Generator().manual_seed(0))
+    rows[30:60], rows[7] = rows[0], 0.0  # more equally near items than neighbours, and one without any
+    config = KnnConfig.model_validate({"k": 5, "approximate": {"method": "ivf", "least_recall": 0}})
+
+    def made() -> tuple[list[Tensor], list[int]]:
+        with (
+            patch.object(knn, "keep_nearest", wraps=knn.keep_nearest) as merged,
+            patch.object(approximate, "_found", wraps=approximate._found) as searched,
+        ):
+            exact = knn.knn_edges(rows, config, block_size=8)
+            edges, recall = approximate.approximate_knn_edges(rows, config, block_size=8)
+        return [*exact, *edges, torch.tensor(recall)], [merged.call_count, searched.call_count]
+
+    expected, all_calls = made()
+    with shared_by(ranks):
+        found, calls = made()
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.equal(ours, theirs)
+    for own, every in zip(calls, all_calls, strict=True):
+        assert own < 0.6 * every if ranks.size == 2 else own < 0.45 * every
+
+
+def graphs_of_a_model(ranks: Ranks, config: Config, folder: Path) -> None:
+    """Every process ends with the same graphs, also where only some of them find them in their cache."""
+    (folder / str(ranks.rank)).mkdir()
+    with patch.dict(os.environ, {"ANCHORREC_CACHE": str(folder / str(ranks.rank))}):
+        data = config.dataset.load()
+        if ranks.rank == 1:
+            build_model(config.model, data)
+        with shared_by(ranks):
+            model = build_model(config.model, data)
+    graphs = [part for part in model.modules() if isinstance(part, Relation)]
+    ranks.check_equal("graphs", lambda: content_hash(*(x for graph in graphs for x in graph.csr())))
 
 
 def evaluation(ranks: Ranks, config: Config, folder: Path) -> None:

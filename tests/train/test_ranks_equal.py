@@ -14,6 +14,8 @@ from rank_work import (
     evaluation,
     exchanges,
     fails_on,
+    graphs_of_a_model,
+    item_graphs,
     one_after_the_other,
     own_weights,
     poisoned,
@@ -130,6 +132,16 @@ def test_exchanges(tmp_path: Path, size: int) -> None:
 
 def test_the_first_fills_the_cache_for_the_others(tmp_path: Path) -> None:
     all_well(together(tmp_path, 3, one_after_the_other, tmp_path))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_item_graphs_are_made_together(tmp_path: Path, size: int) -> None:
+    pytest.importorskip("faiss")
+    all_well(together(tmp_path, size, item_graphs))
+
+
+def test_a_cache_that_only_one_process_has(tmp_path: Path) -> None:
+    all_well(together(tmp_path, 2, graphs_of_a_model, config_of(tmp_path, "anchorrec"), tmp_path))
 
 
 def test_a_loss_that_is_no_number_stops_all(tmp_path: Path) -> None:
