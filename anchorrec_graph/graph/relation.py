@@ -18,8 +18,8 @@ class Relation(nn.Module):
 
     Rows are destinations, columns are sources. The edges are held as a
     row-sorted `torch_geometric.EdgeIndex` with its transpose cached, so that
-    forward and backward are each one CSR product. Buffers are not part of the
-    state dict: an operator is derived from data, not learned.
+    forward and backward are each one CSR product. Indices are int32 where they fit, which
+    halves the memory. Buffers are not part of the state dict: an operator is derived from data, not learned.
 
     Weights that require a gradient get one: backward then also gathers E rows of x and of the result.
 
@@ -42,7 +42,10 @@ class Relation(nn.Module):
         super().__init__()
         if not (row.numel() == column.numel() == weight.numel()):
             raise ValueError(f"edges differ in length: {row.numel()}, {column.numel()}, {weight.numel()}")
-        edges, order = EdgeIndex(torch.stack([row, column]), sparse_size=size).validate().sort_by("row")
+        checked = EdgeIndex(torch.stack([row, column]), sparse_size=size).validate().as_tensor()
+        fits = max(*size, row.numel()) <= torch.iinfo(torch.int32).max
+        edges = EdgeIndex(checked.to(torch.int32 if fits else torch.int64), sparse_size=size)
+        edges, order = edges.sort_by("row")
         self.size = size
         self.register_buffer("edges", edges.fill_cache_(), persistent=False)
         self.register_buffer("weight", weight[order] if order is not None else weight, persistent=False)
@@ -63,7 +66,7 @@ class Relation(nn.Module):
         rows, columns = self._rows_and_columns()
         start, end = torch.searchsorted(rows, rows.new_tensor([row, row + 1])).tolist()
         order = columns[start:end].argsort(stable=True) + start
-        return columns[order], self.weight[order].unsqueeze(1) * x[columns[order]]
+        return columns[order].long(), self.weight[order].unsqueeze(1) * x[columns[order]]
 
     def csr(self) -> tuple[Tensor, Tensor, Tensor]:
         """(rowptr [rows + 1], column [E], weight [E]), by row."""
@@ -78,7 +81,7 @@ class Relation(nn.Module):
     def edge_index(self) -> Tensor:
         """[2, E] in PyG's order (source, destination), for any PyG convolution."""
         row, column = self._rows_and_columns()
-        return torch.stack([column, row])
+        return torch.stack([column, row]).long()
 
     def smoothness(self, x: Tensor) -> Tensor:
         r"""Mean over the E edges of :math:`w_{rc} \|x_r - x_c\|^2` (square relations only).

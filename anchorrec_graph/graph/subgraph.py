@@ -59,8 +59,8 @@ class Walk(NamedTuple):
 class Csr(NamedTuple):
     """Incoming edges of every destination: those of row r are `rowptr[r]` to `rowptr[r + 1]`."""
 
-    rowptr: Tensor  # [rows + 1] int64
-    column: Tensor  # [E] int64, the sources
+    rowptr: Tensor  # [rows + 1]
+    column: Tensor  # [E] the sources
     weight: Tensor  # [E]
 
     def degree(self, rows: Tensor) -> Tensor:

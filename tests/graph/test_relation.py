@@ -193,3 +193,12 @@ def test_inverse_sqrt_of_what_is_not_positive_is_zero() -> None:
     found = inverse_sqrt(torch.tensor([4.0, 0.0, -1.0, 1e-45]))
     assert found[:3].tolist() == [0.5, 0.0, 0.0]
     assert bool(torch.isfinite(found).all())
+
+
+def test_indices_are_half_as_wide_where_they_fit_and_other_code_gets_int64() -> None:
+    row, column = torch.tensor([2, 0, 0]), torch.tensor([1, 0, 1])
+    relation = Relation(row, column, torch.ones(3), (3, 2))
+    assert {index.dtype for index in relation.csr()[:2]} == {torch.int32}
+    assert relation.edge_index.dtype == relation.terms(torch.ones(2, 1), 0)[0].dtype == torch.int64
+    with pytest.raises(ValueError, match="indices"):
+        Relation(row + 2**32, column, torch.ones(3), (3, 2))  # would be 2, 0, 0 again in 32 bits
