@@ -51,7 +51,8 @@ def config_of(size: int, *overrides: str) -> Config:
             f"dataset.num_users={size}", f"dataset.num_items={size}", "dataset.interactions_per_user=10",
             f"dataset.num_clusters={max(24, size // 500)}", "dataset.image_dim=384", "dataset.text_dim=256",
             "model.loss={name: softmax, temperature: 0.2}", "model.history.weight=0",
-            "model.features_on_disk=true", f"evaluate.max_users={USERS_EVALUATED}", "train.mode=sampled", *overrides,
+            "model.features_on_disk=true", f"evaluate.max_users={USERS_EVALUATED}",
+            "train.mode=sampled", *overrides,
         ],
     )  # fmt: skip
 
