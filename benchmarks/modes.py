@@ -1,7 +1,7 @@
 """Which training mode reaches a validation Recall first: seconds of training against Recall@20.
 
     python benchmarks/modes.py [--items 20000] [--modes full,full-8,sampled-10-5,sampled-5-2] [--minutes 10]
-        [--seeds 0] [--publish]
+        [--seeds 0] [-o train.learning_rate=0.001] [--publish]
 
 Trains AnchorRec `default` (sampled softmax, no history view: both read no more than a batch reaches) on a
 planted shop of as many users as items and ten pairs per user, features of 384 and 256 columns. `full-8` is
@@ -32,20 +32,19 @@ CACHE, RESULTS = Path(".cache/modes.json"), Path("benchmarks/results/modes.json"
 CLOSE = 0.99  # of the best Recall of mode `full`
 
 
-def config_of(mode: str, items: int) -> Config:
-    """The settings of a mode on a shop of `items` items."""
+def config_of(mode: str, items: int, changed: list[str]) -> Config:
+    """The settings of a mode on a shop of `items` items, with those `changed` for every mode."""
     kind, *numbers = mode.split("-")
     overrides = ["train.epochs=1000", "train.patience=1000", f"train.mode={kind}"]
     if kind == "sampled":
         overrides.append(f"train.num_neighbors=[{', '.join(numbers)}]")
     elif numbers:
         overrides.append(f"train.batches_per_step={numbers[0]}")
-    return scale.config_of(items, *overrides)
+    return scale.config_of(items, *overrides, *changed)
 
 
-def curve(mode: str, items: int, seed: int, seconds: float) -> list[dict[str, float]]:
+def curve(config: Config, label: str, seed: int, seconds: float) -> list[dict[str, float]]:
     """Epoch by epoch: seconds of training so far, and validation Recall@20."""
-    config = config_of(mode, items)
     data = without_test(config.dataset.load())
     torch.manual_seed(seed)
     model = build_model(config.model, data)
@@ -56,7 +55,7 @@ def curve(mode: str, items: int, seed: int, seconds: float) -> list[dict[str, fl
         points.append(
             {"epoch": record["epoch"], "seconds": spent, "recall": record["validation"]["Recall@20"]}
         )
-        print(f"{mode}, seed {seed}: {spent:7.0f} s  {points[-1]['recall']:.4f}", flush=True)
+        print(f"{label}: {spent:7.0f} s  {points[-1]['recall']:.4f}", flush=True)
         if spent > seconds:
             break
     return points
@@ -84,15 +83,18 @@ def main() -> None:
     parser.add_argument("--modes", default="full,full-8,sampled-10-5,sampled-5-2")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seeds", default="0")
+    parser.add_argument("-o", "--override", action="append", default=[], help="a setting of all modes")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
     CACHE.parent.mkdir(parents=True, exist_ok=True)
     for seed in map(int, args.seeds.split(",")):
+        label = ", ".join([f"{args.items} items, seed {seed}", *args.override])
         for mode in args.modes.split(","):
-            points = curve(mode, args.items, seed, 60 * args.minutes)
+            config = config_of(mode, args.items, args.override)
+            points = curve(config, f"{mode}, {label}", seed, 60 * args.minutes)
             # Read only now: another mode may have been added meanwhile by a process of its own.
             kept: dict[str, Any] = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-            place = kept.setdefault(f"{args.items} items, seed {seed}", {"curves": {}})
+            place = kept.setdefault(label, {"curves": {}})
             place["curves"][mode] = points
             place |= {"summary": summary(place["curves"]), "environment": environment()}
             place["threads"] = torch.get_num_threads()
