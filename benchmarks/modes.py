@@ -17,6 +17,7 @@ import argparse
 import itertools
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ CLOSE = 0.99  # of the best Recall of mode `full`
 PARTS, USERS = 4, 30_000  # evaluations in an epoch, users in each
 
 
-def config_of(mode: str, items: int, changed: list[str]) -> Config:
+def config_of(mode: str, items: int, changed: Sequence[str] = ()) -> Config:
     """The settings of a mode on a shop of `items` items, with those `changed` for every mode."""
     kind, *numbers = mode.split("-")
     overrides = [f"train.mode={kind}", f"evaluate.max_users={USERS}"]

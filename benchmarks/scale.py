@@ -39,6 +39,7 @@ from anchorrec_graph.train.trainer import Trainer, deterministic
 
 RESULTS = Path("benchmarks/results/scale.json")
 USERS_EVALUATED = 10_000
+LEAST_RECALL = 0.8  # at 10^6 items some neighbours in the fused feature are any of the others, by chance
 MEASURES = ("seconds", "processor_s", "peak_gib")
 STAGES = ("data", "graphs", "epoch", "evaluation")
 
@@ -51,7 +52,8 @@ def config_of(size: int, *overrides: str) -> Config:
             f"dataset.num_users={size}", f"dataset.num_items={size}", "dataset.interactions_per_user=10",
             f"dataset.num_clusters={max(24, size // 500)}", "dataset.image_dim=384", "dataset.text_dim=256",
             "model.loss={name: softmax, temperature: 0.2}", "model.history.weight=0",
-            "model.features_on_disk=true", f"evaluate.max_users={USERS_EVALUATED}",
+            "model.features_on_disk=true", "model.knn.approximate.method=ivf",
+            f"model.knn.approximate.least_recall={LEAST_RECALL}", f"evaluate.max_users={USERS_EVALUATED}",
             "train.mode=sampled", *overrides,
         ],
     )  # fmt: skip
