@@ -20,6 +20,7 @@ from anchorrec_graph.graph.sharing import team
 SAMPLE, SAMPLE_SEED = 1_000, 0  # items whose neighbours are also sought among all, for the recall
 TRIAL, TRIAL_SEED = 200, 1  # others, by which a search is chosen
 ENOUGH = 0.95  # share of the trial's neighbours with which no further search is tried
+SLACK = 0.02  # of that share, for which no dearer search is taken
 LISTS = (2, 4, 8, 16, 32)  # that `ivf` reads
 ROUNDING = 1e-6  # of a cosine: who is as near as the k-th neighbour counts as found
 
@@ -85,13 +86,13 @@ class _Sample(NamedTuple):
 def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Approximation:
     """`knn_edges` by an index: most neighbours, not all. Cosines are exact.
 
-    `approximate.method` "ivf" reads 2, 4, 8, 16 or 32 lists of `graph.ivf`, the fewest that hold .95 of the
-    neighbours of a trial of 200 items; "hnsw" follows the links of `graph.hnsw`; "auto" tries these in
-    turn and takes the first that reaches .95, or else the best. The recall is measured on 1,000 items
-    drawn for it, whose neighbours are also sought among all. Equal features: equal edges. Several processes
-    (`sharing.team`) share the searches; each has the whole index. Where a tenth of
-    the rows or more are equal, such as those of a picture that stands for none, "hnsw" misses
-    neighbours of the others, and "ivf" takes time that grows with the square of their number.
+    `approximate.method` "ivf" reads 2, 4, 8, 16 or 32 lists of `graph.ivf`: the fewest that hold .95 of the
+    neighbours of a trial of 200 items or, where 32 do not, that are within .02 of the best; "hnsw" follows
+    the links of `graph.hnsw`; "auto" is ivf where that comes .02 above `least_recall`, and else also tries
+    hnsw. The recall is measured on 1,000 items drawn for it, whose neighbours are also sought among all.
+    Equal features: equal edges. Several processes (`sharing.team`) share the searches; each has the whole
+    index. Where a tenth of the rows or more are equal, such as those of a picture that stands for none,
+    "hnsw" misses neighbours of the others, and "ivf" takes time that grows with the square of their number.
 
     Args:
         features: [n, d] of any floating type, also from a memory map; the index holds a copy.
@@ -155,24 +156,28 @@ def _found(rows: _Rows, items: Tensor, search: Search, config: KnnConfig) -> tup
 
 
 def _chosen(rows: _Rows, config: KnnConfig, block_size: int) -> Search:
-    """The first search that finds enough of the trial's neighbours; without one the best."""
+    """The cheapest search that finds about as much of the trial's neighbours as any that was tried."""
     trial = _Sample.of(rows, rows.drawn(TRIAL, TRIAL_SEED), config, block_size)
     tried: list[tuple[float, Search]] = []
-    for search in _searches(rows, config, block_size):
-        tried.append((trial.share(_found(rows, trial.items, search, config)[0]), search))
-        if tried[-1][0] >= ENOUGH:
+    for family in _families(rows, config, block_size):
+        for search in family:
+            tried.append((trial.share(_found(rows, trial.items, search, config)[0]), search))
+            if tried[-1][0] >= ENOUGH:
+                break
+        if max(share for share, _ in tried) >= min(ENOUGH, config.approximate.least_recall + SLACK):
             break
-    return max(tried, key=lambda one: one[0])[1]
+    most = max(share for share, _ in tried)
+    return next(search for share, search in tried if share >= most - SLACK)
 
 
-def _searches(rows: _Rows, config: KnnConfig, block_size: int) -> Iterator[Search]:
-    """The searches that `config` allows, the cheapest first; each index is built when it is reached."""
+def _families(rows: _Rows, config: KnnConfig, block_size: int) -> Iterator[list[Search]]:
+    """The searches of each index that `config` allows, cheapest first; an index is built when reached."""
     blocks, method = rows.items.split(block_size), config.approximate.method
     if method != "hnsw":
         lists = ivf.num_lists(len(rows.items))
         sample = rows.unit(rows.drawn(lists * ivf.TRAINING, TRIAL_SEED))
         index = ivf.build_index(sample, map(rows.unit, blocks), lists)
-        yield from (partial(ivf.search_index, index, lists=read) for read in LISTS)
+        yield [partial(ivf.search_index, index, lists=read) for read in LISTS]
     if method != "ivf":
         index = hnsw.build_index(map(rows.unit, blocks), rows.values.shape[1])
-        yield partial(hnsw.search_index, index, effort=config.approximate.effort)
+        yield [partial(hnsw.search_index, index, effort=config.approximate.effort)]

@@ -145,9 +145,25 @@ def test_auto_takes_lists_where_they_suffice_and_links_where_not(monkeypatch: py
     assert by["ivf"].recall > 0.95 > by["hnsw"].recall
     assert pairs(by["auto"].edges) == pairs(by["ivf"].edges)
     monkeypatch.setattr(approximate, "LISTS", (1,))
-    by = {m: approximate_knn_edges(features(), search(40, method=m)) for m in ("auto", "ivf", "hnsw")}
-    assert by["ivf"].recall < by["hnsw"].recall
-    assert pairs(by["auto"].edges) == pairs(by["hnsw"].edges)
+    by = {m: approximate_knn_edges(features(), search(40, method=m)) for m in ("ivf", "hnsw")}
+    for least, expected in ((by["ivf"].recall - 0.1, "ivf"), (by["hnsw"].recall - 0.1, "hnsw")):
+        found = approximate_knn_edges(features(), search(40, least, method="auto"))
+        assert pairs(found.edges) == pairs(by[expected].edges)
+    assert by["ivf"].recall < by["hnsw"].recall - 0.1
+
+
+@pytest.mark.usefixtures("many_lists")
+def test_lists_that_add_little_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approximate, "ENOUGH", 2.0)  # never
+    rows = features()
+    shares = []
+    for lists in approximate.LISTS:
+        monkeypatch.setattr(approximate, "LISTS", (lists,))
+        shares.append(approximate_knn_edges(rows, search(1, method="ivf")).recall)
+    monkeypatch.setattr(approximate, "LISTS", (2, 4, 8, 16, 32))
+    assert shares[0] < 0.9
+    assert shares[-1] > 0.99
+    assert 0.97 < approximate_knn_edges(rows, search(1, method="ivf")).recall < shares[-1]
 
 
 @pytest.mark.usefixtures("many_lists")
