@@ -28,7 +28,7 @@ from anchorrec_graph.nn.sharded_table import ShardedTable
 
 T = TypeVar("T")
 MEETING = timedelta(minutes=5)  # until every process has started
-TIMEOUT = timedelta(hours=2)  # for one exchange; the longest is the wait for the first rank's item graphs
+TIMEOUT = timedelta(hours=2)  # for one exchange; the longest is the wait for what only the first rank makes
 
 
 class LostRank(TrainingError):
