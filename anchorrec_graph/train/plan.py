@@ -15,19 +15,14 @@ from anchorrec_graph.settings import Settings, unknown_name
 GIB = 2**30
 # Measured on 2 cores of an AMD EPYC, torch 2.13 for CPU, one thread; commands in benchmarks/README.md.
 ROW_SECONDS, ROW_BYTES = 2.4e-6, 140.0  # prepare, by raw interaction: 10^7 rows in 24 s and 1.31 GiB
-KNN_SECONDS, KNN_ITEMS, KNN_WIDTH, KNN_GROWTH = (
-    20.0,
-    1e5,
-    128,
-    1.5,
-)  # faiss: 20 s of a core, exponent 1.3 to 1.7
-LINK_BYTES = 300.0  # of an item in the faiss index, beside its features
-STEP_SECONDS, STEP_BATCH = 1.6, 2048  # one sampled step of AnchorRec, fan-out 10 and 5, 10^5 items
+# faiss, inverted lists: 48 s of a core for 10^5 items x 1,152 columns, exponent 1.0 to 1.4
+KNN_SECONDS, KNN_ITEMS, KNN_WIDTH, KNN_GROWTH = 5.3, 1e5, 128, 1.4
+STEP_SECONDS, STEP_BATCH = 2.6, 2048  # one sampled step of AnchorRec, fan-out 10 and 5, 10^6 items
 SCORE_SECONDS = 6e-9  # of a user-item score and its place in the ranking, 64 columns
-FIXED_BYTES = 0.7 * GIB  # the libraries (0.45), and what one step makes beside the tables
-EDGE_BYTES = 48.0  # of an edge in a relation: both orders, weight
+FIXED_BYTES, ROW_STEP_BYTES = 1.4 * GIB, 500.0  # libraries and a step; a step by user and item
+EDGE_BYTES = 24.0  # of an edge in a relation: both orders in int32, weight
 TABLE_COPIES = 4  # weights, two moments, the best so far
-VIEW_COPIES = 2.5  # of every view while final embeddings are made
+VIEW_COPIES = 3.6  # of every view while final embeddings are made
 PARALLEL = 0.8  # of N processes' work that is gained
 
 
@@ -96,12 +91,13 @@ def plan(shop: Shop) -> list[Stage]:
     Seconds of a stage are its work on one core over the cores that share it:
 
     - prepare: interactions x `ROW_SECONDS`, one process;
-    - item graphs: by modality :math:`20 (n / 10^5)^{1.5} \cdot` columns / 128 on all cores of one machine;
-    - epoch: interactions / 2048 steps of `STEP_SECONDS`, which do not grow with the shop;
+    - item graphs: by modality :math:`5.3 (n / 10^5)^{1.4} \cdot` columns / 128 on all cores of one machine;
+    - epoch: interactions / 2048 steps of `STEP_SECONDS`; smaller shops take less, .8 s at 10^5 items;
     - evaluation: users x items x `SCORE_SECONDS`.
 
     Memory is that of one process, of as many on a machine as fit. Several share the tables and their moments
-    (`train.shard_tables`); each has the graphs and features, and whole tables while it evaluates.
+    (`train.shard_tables`); each has the graphs and features (`model.features_on_disk`), and whole tables
+    while it evaluates.
     """
     exact = shop.items <= ApproximateConfig().above
     local = next((n for n in range(shop.cores, 0, -1) if n * _evaluation(shop, n) <= shop.memory_gib), 1)
@@ -116,7 +112,7 @@ def plan(shop: Shop) -> list[Stage]:
         Stage("prepare", shop.interactions * ROW_SECONDS, shop.interactions * ROW_BYTES / GIB,
               "anchorrec prepare (polars), one process"),
         Stage("item graphs", _knn_seconds(shop) / shop.cores, _knn_bytes(shop) / GIB,
-              "exact, blockwise" if exact else "faiss HNSW (extra ann), one machine"),
+              "exact, blockwise" if exact else "faiss (extra ann), one machine"),
         Stage("epoch", epoch / shared, training, _engine(local, shop.machines)),
         Stage("evaluation", scores * SCORE_SECONDS / shared, evaluation, _engine(local, shop.machines)),
     ]  # fmt: skip
@@ -144,7 +140,10 @@ def _knn_seconds(shop: Shop) -> float:
 
 
 def _knn_bytes(shop: Shop) -> float:
-    return shop.items * (4 * sum(_widths(shop)) + 4 * max(_widths(shop)) + LINK_BYTES)
+    """Native and fused features, an index, reduced features, edges."""
+    *native, fused = _widths(shop)
+    rows = 4 * sum(native) + 2 * fused + 2 * fused + _reduced_bytes(shop)
+    return FIXED_BYTES + shop.items * (rows + EDGE_BYTES * shop.k * len(_widths(shop)))
 
 
 def _graph_bytes(shop: Shop) -> float:
@@ -156,7 +155,8 @@ def _evaluation(shop: Shop, local: int) -> float:
     """GiB of a process that trains and evaluates, `local` of which share a machine."""
     processes = local * shop.machines
     tables = TABLE_COPIES * _table_bytes(shop) / processes
-    fixed = FIXED_BYTES + tables + _feature_bytes(shop) + _graph_bytes(shop)
+    fixed = FIXED_BYTES + ROW_STEP_BYTES * (shop.users + shop.items)
+    fixed += tables + _feature_bytes(shop) + _graph_bytes(shop)
     return (fixed + _whole_bytes(shop, processes)) / GIB
 
 
@@ -166,7 +166,12 @@ def _table_bytes(shop: Shop) -> float:
 
 def _feature_bytes(shop: Shop) -> float:
     """Native features, reduced ones, and these added up over neighbours."""
-    return 4 * shop.items * (sum(_widths(shop)) + 2 * 256 * (shop.modalities + 1))
+    return shop.items * (4 * sum(_widths(shop)[:-1]) + 2 * _reduced_bytes(shop))
+
+
+def _reduced_bytes(shop: Shop) -> int:
+    """Of an item, in float16."""
+    return 2 * 256 * (shop.modalities + 1)
 
 
 def _whole_bytes(shop: Shop, processes: int) -> float:
