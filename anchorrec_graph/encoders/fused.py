@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -35,14 +35,17 @@ def reduce_features(features: Tensor, dim: int, store: RowStore = IN_MEMORY) -> 
 
     Shapes: [n, D] -> [n, dim], or [n, D].
     """
-    basis = leading_basis(features, dim)
-    shape = (len(features), features.shape[1] if basis is None else dim)
-    return store.keep(
-        f"reduced|{dim}",
-        (features,),
-        shape,
-        lambda: (_reduced(block, basis)[0] for block in features.split(BLOCK)),
-    )
+
+    def blocks() -> Iterator[Tensor]:
+        basis = leading_basis(features, dim)
+        return (_reduced(block, basis)[0] for block in features.split(BLOCK))
+
+    return store.keep(f"reduced|{dim}", (features,), (len(features), _width(features, dim)), blocks)
+
+
+def _width(features: Tensor, dim: int) -> int:
+    """Columns of `reduce_features`."""
+    return int(features.shape[1]) if dim >= min(features.shape) else dim
 
 
 def leading_basis(features: Tensor, dim: int) -> Tensor | None:
@@ -109,18 +112,15 @@ def fuse_features(features: Mapping[str, Tensor], dim: int, store: RowStore = IN
 
     Shapes: each [n, D_m] -> [n, sum of reduced dims].
     """
-    parts = [fusion(rows, dim) for rows in features.values()]
-    blocks = [rows.split(BLOCK) for rows in features.values()]
-    shape = (sum(map(len, blocks[0])), sum(len(part.mean) for part in parts))
-    return store.keep(
-        f"fused|{dim}",
-        tuple(features.values()),
-        shape,
-        lambda: (
-            torch.cat([part.rows(block) for part, block in zip(parts, same, strict=True)], dim=1)
-            for same in zip(*blocks, strict=True)
-        ),
-    )
+    sources = tuple(features.values())
+
+    def blocks() -> Iterator[Tensor]:
+        parts = [fusion(rows, dim) for rows in sources]
+        for same in zip(*(rows.split(BLOCK) for rows in sources), strict=True):
+            yield torch.cat([part.rows(block) for part, block in zip(parts, same, strict=True)], dim=1)
+
+    shape = (len(sources[0]), sum(_width(rows, dim) for rows in sources))
+    return store.keep(f"fused|{dim}", sources, shape, blocks)
 
 
 def add_fused(

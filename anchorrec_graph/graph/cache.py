@@ -49,7 +49,7 @@ def cached_tensors(
             kept = None
         if kept is None:
             kept = build()
-            if team().rank == 0:
+            if team().is_first:
                 with contextlib.suppress(OSError, SafetensorError):
                     save_tensors(path, kept, {"kind": kind, "settings": settings})
         return kept

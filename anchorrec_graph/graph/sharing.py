@@ -5,56 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TypeVar
 
-from torch import Tensor
+from anchorrec_graph.train.ranks import ALONE, Ranks
 
 T = TypeVar("T")
 
 
-class Team(Protocol):
-    """The processes (`train.ranks.Ranks`). What they do together, all do in the same order."""
-
-    @property
-    def rank(self) -> int: ...
-
-    @property
-    def size(self) -> int: ...
-
-    def wait(self) -> None: ...
-
-    def gather(self, value: Any) -> list[Any]: ...
-
-    def all_rows(self, own: Tensor, counts: list[int]) -> Tensor: ...
+_team: ContextVar[Ranks] = ContextVar("team", default=ALONE)
 
 
-class _Alone(NamedTuple):
-    """One process."""
-
-    rank: int = 0
-    size: int = 1
-
-    def wait(self) -> None:
-        pass
-
-    def gather(self, value: Any) -> list[Any]:
-        return [value]
-
-    def all_rows(self, own: Tensor, counts: list[int]) -> Tensor:  # noqa: ARG002
-        return own
-
-
-ALONE = _Alone()
-_team: ContextVar[Team] = ContextVar("team", default=ALONE)
-
-
-def team() -> Team:
+def team() -> Ranks:
     """The processes that build what is being built; only this one where nothing else was said."""
     return _team.get()
 
 
 @contextmanager
-def shared_by(processes: Team) -> Iterator[None]:
+def shared_by(processes: Ranks) -> Iterator[None]:
     """Within this block all of these processes build the same things in the same order."""
     token = _team.set(processes)
     try:
@@ -66,10 +33,10 @@ def shared_by(processes: Team) -> Iterator[None]:
 def in_turn(make: Callable[[], T]) -> T:
     """`make()` on the first process, then on all others: what it puts into a cache is made once."""
     processes = team()
-    if processes.rank > 0:
+    if not processes.is_first:
         processes.wait()
     with shared_by(ALONE):
         made = make()
-    if processes.rank == 0:
+    if processes.is_first:
         processes.wait()
     return made
