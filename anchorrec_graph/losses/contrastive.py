@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from anchorrec_graph.losses.log_sums import weighted_log_sums
+
 
 def info_nce(query: Tensor, key: Tensor, count: Tensor, temperature: float) -> Tensor:
     r"""One-directional InfoNCE (van den Oord et al. 2018) over a batch of B rows, its own negatives:
@@ -17,7 +19,6 @@ def info_nce(query: Tensor, key: Tensor, count: Tensor, temperature: float) -> T
 
     Shapes: query, key [b, d], count [b] -> scalar, in [0, log B + 2 / temperature].
     """
-    logits = functional.normalize(query, dim=1) @ functional.normalize(key, dim=1).T / temperature
-    positive = logits.diagonal()
-    loss = (logits + count.to(logits.dtype).log()).logsumexp(1) - positive
-    return (loss * count).sum() / count.sum()
+    query, key = functional.normalize(query, dim=1) / temperature, functional.normalize(key, dim=1)
+    positive = ((query * key).sum(1) * count).sum()
+    return (weighted_log_sums(query, key, count, count.to(key.dtype).log()) - positive) / count.sum()

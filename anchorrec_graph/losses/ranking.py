@@ -11,6 +11,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.nn import functional
 
+from anchorrec_graph.losses.log_sums import weighted_log_sums
 from anchorrec_graph.registry import Registry
 from anchorrec_graph.settings import Settings
 from anchorrec_graph.typing import Batch
@@ -129,7 +130,10 @@ class SoftmaxConfig(RankingLossConfig):
 
 
 class FullSoftmaxConfig(RankingLossConfig):
-    """Softmax on cosines over all items: `SoftmaxConfig` with every item as a negative. O(B * I)."""
+    """Softmax on cosines over all items: `SoftmaxConfig` with every item as a negative.
+
+    Time is O(b I d) for the b distinct users of the batch, memory O(I).
+    """
 
     name: Literal["full_softmax"] = "full_softmax"
     cosine: ClassVar[bool] = True
@@ -148,10 +152,13 @@ class FullSoftmaxConfig(RankingLossConfig):
         prior: Tensor | None = None,
         num_items: int | None = None,  # noqa: ARG002
     ) -> Tensor:
-        users = functional.normalize(user[batch.users], dim=1)
-        logits = users @ functional.normalize(item, dim=1).T / self.temperature
-        logits = logits if prior is None else logits + prior
-        return functional.cross_entropy(logits, batch.positive_items)
+        rows, place, count = batch.users.unique(return_inverse=True, return_counts=True)
+        users = functional.normalize(user[rows], dim=1) / self.temperature
+        items = functional.normalize(item, dim=1)
+        positive = (users[place] * items[batch.positive_items]).sum()
+        if prior is not None:
+            positive = positive + prior[batch.positive_items].sum()
+        return (weighted_log_sums(users, items, count, prior) - positive) / len(place)
 
 
 for _config in (BPRConfig, SoftmaxConfig, FullSoftmaxConfig):

@@ -27,21 +27,19 @@ def loops(query: Tensor, key: Tensor, temperature: float) -> float:
     return total / len(batch)
 
 
-@pytest.mark.parametrize("block_size", [1, 2, 256])
 @pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
-def test_value_equals_the_loop(temperature: float, block_size: int) -> None:
-    found = info_nce_over_all(*tables(), ROWS, COUNT, temperature, block_size)
+def test_value_equals_the_loop(temperature: float) -> None:
+    found = info_nce_over_all(*tables(), ROWS, COUNT, temperature)
     assert float(found) == pytest.approx(loops(*tables(), temperature), rel=1e-11)
 
 
-@pytest.mark.parametrize("block_size", [2, 256])
-def test_gradient_equals_that_of_the_plain_formula(block_size: int) -> None:
+def test_gradient_equals_that_of_the_plain_formula() -> None:
     query, key = (table.requires_grad_() for table in tables())
     batch = ROWS.repeat_interleave(COUNT)
     logits = query[batch] @ key.T / 0.2
     plain = torch.nn.functional.cross_entropy(logits, batch)
     expected = torch.autograd.grad(plain, (query, key))
-    found = info_nce_over_all(query, key, ROWS, COUNT, 0.2, block_size)
+    found = info_nce_over_all(query, key, ROWS, COUNT, 0.2)
     for gradient, other in zip(torch.autograd.grad(found, (query, key)), expected, strict=True):
         torch.testing.assert_close(gradient, other)
 
@@ -51,11 +49,3 @@ def test_a_batch_of_all_rows_is_info_nce() -> None:
     once = torch.ones(9, dtype=torch.long)
     expected = info_nce(query, key, once, 0.2)
     torch.testing.assert_close(info_nce_over_all(query, key, torch.arange(9), once, 0.2), expected)
-
-
-def test_large_products_stay_finite() -> None:
-    query, key = (table.float().requires_grad_() for table in tables(100.0))
-    loss = info_nce_over_all(query, key, ROWS, COUNT, 0.2)
-    assert bool(
-        torch.isfinite(torch.stack([loss, *(g.sum() for g in torch.autograd.grad(loss, (query, key)))])).all()
-    )
