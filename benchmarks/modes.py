@@ -76,7 +76,7 @@ def recall(trainer: Trainer) -> float:
     """Validation Recall@20 of the model as it is."""
     trainer.model.eval()
     with torch.no_grad():
-        metrics = trainer.evaluator.evaluate(trainer.model.encode(), "validation").metrics
+        metrics = trainer.evaluator.evaluate(trainer.model.final(), "validation").metrics
     trainer.model.train()
     return metrics["Recall@20"]
 

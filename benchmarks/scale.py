@@ -99,7 +99,7 @@ def run(size: int, steps: int) -> dict[str, Any]:
     stages["epoch"] = {**stages["steps"], **whole}
     model.eval()
     with measured(stages, "evaluation"), torch.no_grad():
-        trainer.evaluator.evaluate(model.encode(), "validation")
+        trainer.evaluator.evaluate(model.final(), "validation")
     return {
         "items": size, "pairs": trainer.edge_index.shape[1], "stages": stages, "steps_run": done,
         "steps_of_epoch": total, "threads": torch.get_num_threads(), **recalls(model),

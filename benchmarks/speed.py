@@ -90,7 +90,7 @@ def measure(name: str, folder: Path, epochs: int) -> dict[str, Any]:
 
     def evaluate() -> None:
         with torch.no_grad():
-            evaluator.evaluate(model.encode(), "validation")
+            evaluator.evaluate(model.final(), "validation")
 
     def epoch() -> None:
         with deterministic():

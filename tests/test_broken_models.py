@@ -88,6 +88,12 @@ class UnalignedWidths(Factors):
         return Embeddings(user[:, :2], item, views)
 
 
+class RanksByOtherRows(Factors):
+    def final(self) -> Embeddings:
+        user, item, _ = self.encode()
+        return Embeddings(user, 2 * item, {})
+
+
 class Untrained(Factors):
     def __init__(self, config: FactorsConfig, data: HeteroData) -> None:
         super().__init__(config, data)
@@ -211,6 +217,7 @@ BROKEN_MODELS = [
     (Untrained, "gets a gradient"),
     (Unseeded, "same seed"),
     (DropsInEvaluation, "the same twice"),
+    (RanksByOtherRows, "final is encode"),
     (NonPersistent, "state_dict"),
     (TrainsOnTheData, "leaves the data"),
     (NormalisesFeatures, "finite"),

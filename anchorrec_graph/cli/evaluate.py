@@ -24,7 +24,7 @@ def evaluate(
     """Evaluate a trained run by full ranking."""
     trained = load_run(run, seed)
     with torch.no_grad():
-        result = Evaluator(trained.config.evaluate, trained.data).evaluate(trained.model.encode(), split)
+        result = Evaluator(trained.config.evaluate, trained.data).evaluate(trained.model.final(), split)
     table = slice_metrics(result, trained.data, [trained.config.train.metric]) if slices else None
     if as_json:
         by_slice = {} if table is None else {"slices": table.to_dicts()}

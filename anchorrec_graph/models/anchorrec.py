@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal, cast
 
 import torch
@@ -168,38 +168,46 @@ class AnchorRec(SampledRecommender):
             graphs: default the whole ones.
         """
         graphs = self.whole() if graphs is None else graphs
-        user, item = table_rows(self.user, graphs.user_ids), table_rows(self.item, graphs.item_ids)
-        x = self.backbone(torch.cat([user, item]), graphs.user_item)
-        views = {m: self._view(m, item, graphs) for m in self.modalities}
-        return x[: graphs.num_users], x[graphs.num_users :], views
+        views = {m: self._view(m, graphs) for m in self.modalities}
+        return *self._id_view(graphs), views
 
-    def _view(self, modality: str, item: Tensor, graphs: Graphs) -> Tensor:
+    def _id_view(self, graphs: Graphs) -> tuple[Tensor, Tensor]:
+        tables = table_rows(self.user, graphs.user_ids), table_rows(self.item, graphs.item_ids)
+        x = self.backbone(torch.cat(tables), graphs.user_item)
+        return x[: graphs.num_users], x[graphs.num_users :]
+
+    def _view(self, modality: str, graphs: Graphs) -> Tensor:
         graph, view = graphs.item_graphs[modality], cast(ModalityView, self.views[modality])
+        item = table_rows(self.item, graphs.item_ids)
         if graphs.item_ids is None or modality not in self.pooled:
-            rows: Tensor = view(self.features[modality](graphs.item_ids), item, graph)
-            return rows
+            table = cast(FeatureTable, self.features[modality])
+            features = table.rows if graphs.item_ids is None else table(graphs.item_ids)
+            whole: Tensor = view(features, item, graph)
+            return whole
         reached = graph.reached()
         return view.from_pooled(self.pooled[modality][graphs.item_ids[reached]], reached, item, graph)
 
-    def recovered(self, views: Mapping[str, Tensor]) -> Tensor | None:
-        """The decoded fused projection [I, d], weight applied; None where its weight is 0."""
-        if self.decoder is None:
-            return None
-        recovered: Tensor = self.decoder(self.heads[self.config.fused](views[self.config.fused]))
+    def _recovered(self, decoder: nn.Module, fused: Tensor) -> Tensor:
+        """The decoded projection of the fused view [I, d], weight applied."""
+        recovered: Tensor = decoder(self.heads[self.config.fused](fused))
         return self.config.recover_weight * recovered
 
-    def learned_views(self) -> dict[str, View]:
-        """The views in the score, before it scales them."""
-        id_user, id_item, item_views = self.propagate()
-        views = {ID: View(id_user, id_item)}
-        views |= {m: View(self.user_from_item(item_views[m]), item_views[m]) for m in self.score_views}
-        recovered = self.recovered(item_views)
-        if recovered is not None:
-            views[RECOVERED] = View(None, recovered)
-        return views
+    def learned_views(self) -> Iterator[tuple[str, View]]:
+        """The views in the score, before it scales them, one after the other."""
+        graphs = self.whole()
+        yield ID, View(*self._id_view(graphs))
+        for m in self.score_views:
+            item = self._view(m, graphs)
+            yield m, View(self.user_from_item(item), item)
+            del item  # before the next one is made
+        if self.decoder is not None:
+            yield RECOVERED, View(None, self._recovered(self.decoder, self._view(self.config.fused, graphs)))
 
     def encode(self) -> Embeddings:
-        return self.scoring.embeddings(self.learned_views())
+        return self.scoring.embeddings(dict(self.learned_views()))
+
+    def final(self) -> Embeddings:
+        return self.scoring.final(view for _, view in self.learned_views())
 
     def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
         x, (_, _, views) = torch.cat([self.user.weight, self.item.weight]), self.propagate()
@@ -210,7 +218,7 @@ class AnchorRec(SampledRecommender):
         return self.scoring.user_parts(parts, items)
 
     def fold_in(self) -> FoldIn:
-        x, views = torch.cat([self.user.weight, self.item.weight]), self.learned_views()
+        x, views = torch.cat([self.user.weight, self.item.weight]), dict(self.learned_views())
         sent = {m: view.item for m, view in views.items() if m != RECOVERED}
         sent[ID] = self.backbone.sent(x, self.user_item)[self.num_users :]
         return self.scoring.fold_in({m: sent_to_strangers(y, self.user_item) for m, y in sent.items()}, views)
@@ -230,7 +238,7 @@ class AnchorRec(SampledRecommender):
         for m in self.score_views:
             edges = cached_knn_edges(features[m], config.knn)
             degree = torch.zeros(len(features[m])).index_add(0, edges.edge_index[0], edges.edge_weight)
-            last = self.views[m](self.features[m](), self.item.weight, self.item_graphs[m], skip_last=True)
+            last = self.views[m](self.features[m].rows, self.item.weight, self.item_graphs[m], skip_last=True)
             graphs[m] = Neighbourhood(unit_rows(features[m])[0], inverse_sqrt(degree).unsqueeze(1) * last)
         start, dim = self.scoring.columns((ID, *self.score_views), config.embedding_dim)
         learned = Attachment(
@@ -279,9 +287,8 @@ class AnchorRec(SampledRecommender):
         if self.score_views:
             scoring = sum((views[m] for m in self.score_views), torch.zeros(()))
             user, item = user + graphs.to_users(scoring), item + scoring
-        recovered = self.recovered(views)
-        if recovered is not None:
-            item = item + recovered
+        if self.decoder is not None:
+            item = item + self._recovered(self.decoder, views[self.config.fused])
         return Propagated(user, item, {ID: id_item, **views}, graphs.user_ids, graphs.item_ids)
 
     def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:

@@ -51,6 +51,10 @@ class Recommender(nn.Module, ABC):
     def encode(self) -> Embeddings:
         """Final embeddings in evaluation, and the views that they are the sum of."""
 
+    def final(self) -> Embeddings:
+        """`encode` to the bit, without views: what ranks. A model may make them one at a time here."""
+        return self.encode()._replace(views={})
+
     @abstractmethod
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalars, weights applied. Training minimises their sum and logs each.

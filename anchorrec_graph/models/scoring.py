@@ -41,7 +41,8 @@ class Scoring(nn.Module):
 
     def __init__(self, config: EmbeddingModelConfig, data: HeteroData) -> None:
         super().__init__()
-        self.ranking, self.num_items = config.loss, int(data["item"].num_nodes)
+        self.ranking, self.num_users = config.loss, int(data["user"].num_nodes)
+        self.num_items = int(data["item"].num_nodes)
         prior = None
         if config.popularity_weight:
             edge_index, _, _ = train_graph(data)
@@ -77,12 +78,32 @@ class Scoring(nn.Module):
         total = sum_views(views)
         if self.ranking.cosine:
             total = to_cosine(total)
-        logits = {} if self.history is None else {HISTORY: self.history()}
-        if self.prior is not None:
-            logits[POPULARITY] = View(self.prior.new_ones(len(total.user), 1), self.prior.unsqueeze(1))
-        for name, view in logits.items():
-            total = beside(total, name, View(view.user, view.item / self.ranking.logit_scale))
+        for name, view in self._fixed_views().items():
+            total = beside(total, name, view)
         return total
+
+    def final(self, views: Iterable[View]) -> Embeddings:
+        """`embeddings` to the bit, without its views, of which only one has to exist at a time."""
+        user, item = torch.zeros(()), torch.zeros(())
+        for view in views:
+            user = user if view.user is None else user + view.user
+            item = item + view.item
+            del view  # before the next one is made
+        total = Embeddings(user, item, {})
+        if self.ranking.cosine:
+            total = to_cosine(total)
+        for view in self._fixed_views().values():
+            total = Embeddings(*_in_further_columns(total, view), {})
+        return total
+
+    def _fixed_views(self) -> dict[str, View]:
+        """History and popularity as parts of the score, in the order of their columns."""
+        views = {} if self.history is None else {HISTORY: self.history()}
+        if self.prior is not None:
+            ones = self.prior.new_ones(self.num_users, 1)
+            views[POPULARITY] = View(ones, self.prior.unsqueeze(1))
+        scale = self.ranking.logit_scale
+        return {name: View(view.user, view.item / scale) for name, view in views.items()}
 
     def user_parts(self, parts: Mapping[str, Tensor], items: Tensor) -> dict[str, Tensor]:
         """`Recommender.user_parts` of the final views, from those of the learned ones, [1 + n, d] each."""
@@ -132,7 +153,8 @@ class Scoring(nn.Module):
             data: what it was built on.
         """
         features = {modality: data["item"][modality] for modality in data.modalities}
-        fits = {name: fit_feature_ridge(features, rows) for name, rows in self._fixed_items().items()}
+        fixed = {name: view.item for name, view in self._fixed_views().items()}
+        fits = {name: fit_feature_ridge(features, rows) for name, rows in fixed.items()}
         regressed = {name: fit.ridge for name, fit in fits.items()}
         if self.history is not None:
             learned = learned._replace(lent={**learned.lent, HISTORY: self.history.bought(data)})
@@ -149,13 +171,6 @@ class Scoring(nn.Module):
             popularity = regressed[POPULARITY]
             regressed[POPULARITY] = popularity._replace(center=popularity.center + level)
         return learned._replace(regressed=regressed)
-
-    def _fixed_items(self) -> dict[str, Tensor]:
-        """The item rows [I, r] of the views beside the learned ones, in the order of their columns."""
-        rows = {} if self.history is None else {HISTORY: self.history().item}
-        if self.prior is not None:
-            rows[POPULARITY] = self.prior.unsqueeze(1)
-        return {name: row / self.ranking.logit_scale for name, row in rows.items()}
 
 
 def _as_if_new(
@@ -204,4 +219,12 @@ def beside(embeddings: Embeddings, name: str, view: View) -> Embeddings:
         for other, old in embeddings.views.items()
     }
     views[name] = View(pad(view.user, before, 0), functional.pad(view.item, (before, 0)))
-    return sum_views(views)
+    return Embeddings(*_in_further_columns(embeddings, view), views)
+
+
+def _in_further_columns(embeddings: Embeddings, view: View) -> tuple[Tensor, Tensor]:
+    """Final users and items with a view's columns at their right."""
+    user, item = embeddings.user, torch.cat([embeddings.item, view.item], dim=1)
+    if view.user is None:
+        return functional.pad(user, (0, view.item.shape[1])), item
+    return torch.cat([user, view.user], dim=1), item

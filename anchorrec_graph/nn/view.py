@@ -13,6 +13,7 @@ from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.row_store import RowStore, widened
 
 COLUMNS = 64  # of the features that are pooled at a time
+ROWS = 65_536  # of the features that are projected at a time
 ViewStart = Literal["gate", "feature", "feature+id"]
 
 
@@ -24,6 +25,8 @@ class ModalityView(nn.Module):
     `start = "feature"`: :math:`q^m_0 = T_m(x^m)`, the projected features themselves, so that the
     view keeps the modality's structure whatever the ID table learns.
     `start = "feature+id"`: :math:`q^m_0 = T_m(x^m) + E`.
+
+    Features of half floats, also of a memory map, are widened to float32 a block at a time.
 
     Shapes: features [I, D], E [I, d] -> [I, d].
     """
@@ -39,7 +42,7 @@ class ModalityView(nn.Module):
         self, features: Tensor, item_table: Tensor, graph: Relation, skip_last: bool = False
     ) -> Tensor:
         """The view; with `skip_last` as it is before the last layer, which is what items then send."""
-        view: Tensor = self.project(features)
+        view = torch.cat([self.project(widened(rows)) for rows in features.split(ROWS)])
         if self.gate is not None:
             view = item_table * torch.sigmoid(self.gate(view))
         elif self.adds_item_table:

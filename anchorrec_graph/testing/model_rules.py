@@ -79,6 +79,15 @@ def _encode_twice(case: ModelCase) -> None:
     _check_same("of the second call", embeddings_of(model), first)
 
 
+def _final(case: ModelCase) -> None:
+    model = case.build()
+    expected = embeddings_of(model)
+    with torch.no_grad():
+        found = model.eval().final()
+    _check_same("of final, against encode's", found, expected)
+    require(not found.views, f"final has views: {', '.join(found.views)}")
+
+
 def _same_seed(case: ModelCase) -> None:
     first, second = case.build(seed=3), case.build(seed=3)
     _check_same("of a second model with that seed", embeddings_of(second), embeddings_of(first))
@@ -203,6 +212,7 @@ MODEL_RULES: dict[str, Callable[[ModelCase], None]] = {
     "fold_in makes of a user's items what user_parts says, or is refused": _fold_in,
     "scores are finite": _scores,
     "encode in evaluation mode gives the same twice": _encode_twice,
+    "final is encode without its views": _final,
     "loss terms are named, finite scalars": loss_terms_rule,
     "every parameter that encode depends on gets a gradient": gradients_rule,
     "batches that share a propagation give the same gradient": shared_propagation_rule,

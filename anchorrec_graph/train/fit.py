@@ -142,7 +142,7 @@ def _fit_seed(
         result |= {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds": progress.seconds}
     model.eval()
     with torch.no_grad():
-        embeddings = model.encode()
+        embeddings = model.final()
     validation = evaluator.evaluate(embeddings, "validation")
     test = evaluator.evaluate(embeddings, "test")
     result |= {"validation": validation.metrics, "test": test.metrics, **recalls(model)}

@@ -41,7 +41,7 @@ def forecast(config: Config, data: HeteroData) -> dict[str, int]:
     step = 0
     if weights:
         with torch.no_grad():
-            user, item, _ = model.encode()
+            user, item, _ = model.final()
         table = _size([user, item])
         step = int(SAVED * _saved(Trainer(model, data, config.train, Evaluator(config.evaluate, data), 0)))
         step += TABLES * table

@@ -193,7 +193,7 @@ class Trainer:
         """Validation metrics; remembers the weights if the selection metric is the best so far."""
         self.model.eval()
         with torch.no_grad():
-            metrics = self.evaluator.evaluate(self.model.encode(), "validation").metrics
+            metrics = self.evaluator.evaluate(self.model.final(), "validation").metrics
         value = metrics[self.config.metric]
         if value > self.progress.best_value:
             self.progress = self.progress._replace(best_epoch=epoch, best_value=value)

@@ -103,7 +103,7 @@ def validation_values(config: Config, data: HeteroData, evaluator: Evaluator) ->
     model = build_model(config.model, data)
     if next(model.parameters(), None) is None:
         with torch.no_grad():
-            yield 0, evaluator.evaluate(model.eval().encode(), "validation").metrics[metric]
+            yield 0, evaluator.evaluate(model.eval().final(), "validation").metrics[metric]
         return
     for record in Trainer(model, data, config.train, evaluator, seed).epochs():
         if record["validation"]:
