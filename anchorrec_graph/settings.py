@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from anchorrec_graph.errors import ConfigError
 
 
 class Settings(BaseModel):
@@ -37,3 +40,14 @@ def unknown_name(kind: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known))}"
     return f"unknown {kind} '{name}'; {hint}"
+
+
+def check_names(key: str, kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuse a name in the setting `key` that is none of the `known` ones.
+
+    Raises:
+        ConfigError: naming the key, the name and the one that is probably meant.
+    """
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{key}: " + unknown_name(kind, name, list(known)))

@@ -24,12 +24,13 @@ from anchorrec_graph.data.raw import Interactions
 from anchorrec_graph.data.split import SPLITS, SplitConfig
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
 from anchorrec_graph.models import MODELS, Recommender
-from anchorrec_graph.models.anchorrec import AnchorRecConfig, PreserveConfig
+from anchorrec_graph.models.anchorrec import AnchorRecConfig
 from anchorrec_graph.models.freedom import FREEDOMConfig
 from anchorrec_graph.models.lightgcn import LightGCNConfig
 from anchorrec_graph.nn.alignment import AlignConfig, AlignTerm
 from anchorrec_graph.nn.backbone import BACKBONES, Backbone, LightGCNBackboneConfig
 from anchorrec_graph.nn.history import HistoryConfig
+from anchorrec_graph.nn.preservation import PreserveConfig
 from anchorrec_graph.prepare.pipeline import prepare
 from anchorrec_graph.prepare.settings import PrepareSettings
 from anchorrec_graph.registry import Registry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, cast
 
 import torch
@@ -19,8 +19,7 @@ from anchorrec_graph.graph.bipartite import (
     train_graph,
     user_from_item_relation,
 )
-from anchorrec_graph.graph.knn import KnnConfig, cached_knn_edges, knn_relation, unit_rows
-from anchorrec_graph.graph.normalize import inverse_sqrt
+from anchorrec_graph.graph.knn import KnnConfig, knn_relation
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.row_store import InMemory, OnDisk, RowStore
 from anchorrec_graph.graph.subgraph import FROM_ITEMS, Graphs, Walk, item_graph_type, user_item_walks
@@ -40,26 +39,20 @@ from anchorrec_graph.models.base import (
     xavier_table,
 )
 from anchorrec_graph.models.scoring import Scoring
-from anchorrec_graph.nn.alignment import AlignConfig, AnchorHeads
+from anchorrec_graph.nn.alignment import AlignConfig, AlignTerm, AnchorHeads
 from anchorrec_graph.nn.attachment import Attachment, Neighbourhood
 from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackboneConfig, build_backbone
 from anchorrec_graph.nn.features import FeatureTable
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import HistoryConfig
+from anchorrec_graph.nn.preservation import PreserveConfig
 from anchorrec_graph.nn.projection import mlp_head
 from anchorrec_graph.nn.view import ModalityView, ViewStart
 from anchorrec_graph.registry import registered
-from anchorrec_graph.settings import Settings, unknown_name
+from anchorrec_graph.settings import check_names
 from anchorrec_graph.typing import Batch, Embeddings, View
 
 RECOVERED = "recovered"  # a view that is no modality
-
-
-class PreserveConfig(Settings):
-    """How strongly each modality's view keeps the similarities of its native features."""
-
-    weight: NonNegativeFloat = 0.1
-    modalities: dict[str, NonNegativeFloat] | None = None  # None: 1 for each
 
 
 class AnchorRecConfig(EmbeddingModelConfig):
@@ -92,10 +85,6 @@ class AnchorRecConfig(EmbeddingModelConfig):
             )
         return self
 
-    def row_store(self) -> RowStore:
-        """Where rows made of features are held."""
-        return OnDisk() if self.features_on_disk else InMemory()
-
 
 @MODELS.register(AnchorRecConfig)
 class AnchorRec(SampledRecommender):
@@ -124,15 +113,13 @@ class AnchorRec(SampledRecommender):
         self.config, self.scoring = config, Scoring(config, data)
         edge_index, self.num_users, num_items = train_graph(data)
         features = item_features(data, config.name, ID, RECOVERED)
-        self.store = config.row_store()
+        self.store: RowStore = OnDisk() if config.features_on_disk else InMemory()
         features = add_fused(features, config.fused, config.feature_dim, self.store)
         self.modalities = tuple(features)
         self.score_views = self.modalities if config.score_views is None else config.score_views
-        self.anchor = config.fused if config.align.anchor is None else config.align.anchor
-        self.align_terms = config.align.terms_of(self.anchor, (ID, *self.modalities))
-        weights = config.preserve.modalities
-        self.preserve_weights = dict.fromkeys(self.modalities, 1.0) if weights is None else weights
-        self._check_names()
+        anchor, terms = config.align.resolved(config.fused, (ID, *self.modalities))
+        self._check_views(terms)
+        self.preserved = config.preserve.weights(self.modalities)
 
         self.user_item = bipartite_relation(edge_index, self.num_users, num_items)
         self.user_from_item = user_from_item_relation(edge_index, self.num_users, num_items)
@@ -142,7 +129,6 @@ class AnchorRec(SampledRecommender):
         self.features = nn.ModuleDict(
             {m: FeatureTable(x, config.trainable_features) for m, x in features.items()}
         )
-        self.pooled: dict[str, Tensor] = {}  # by modality, for sampled batches (`ModalityView.pool`)
         dim = config.embedding_dim
         self.user = xavier_table(self.num_users, dim)
         self.item = xavier_table(num_items, dim)
@@ -153,20 +139,13 @@ class AnchorRec(SampledRecommender):
                 for m, x in features.items()
             }
         )
-        widths = dict.fromkeys((ID, *self.modalities), dim)
-        if config.align.source == "feature":
-            targets = {m for term in self.align_terms for m in term.targets}
-            widths |= {m: x.shape[1] for m, x in features.items() if m in targets}
         also = (config.fused,) if config.recover_weight else ()
-        self.heads = AnchorHeads(config.align, self.anchor, self.align_terms, widths, dim, also)
+        widths = {m: x.shape[1] for m, x in features.items()}
+        self.heads = AnchorHeads(config.align, anchor, terms, dim, widths, also)
         self.decoder = mlp_head(dim, dim) if config.recover_weight else None
 
     def propagate(self, graphs: Graphs | None = None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The id view of users [U, d] and items [I, d], and each modality's view of the items [I, d].
-
-        Args:
-            graphs: default the whole ones.
-        """
+        """The id view of users [U, d] and items [I, d], each modality's of items; default: all."""
         graphs = self.whole() if graphs is None else graphs
         views = {m: self._view(m, graphs) for m in self.modalities}
         return *self._id_view(graphs), views
@@ -177,15 +156,9 @@ class AnchorRec(SampledRecommender):
         return x[: graphs.num_users], x[graphs.num_users :]
 
     def _view(self, modality: str, graphs: Graphs) -> Tensor:
-        graph, view = graphs.item_graphs[modality], cast(ModalityView, self.views[modality])
+        view, table = cast(ModalityView, self.views[modality]), cast(FeatureTable, self.features[modality])
         item = table_rows(self.item, graphs.item_ids)
-        if graphs.item_ids is None or modality not in self.pooled:
-            table = cast(FeatureTable, self.features[modality])
-            features = table.rows if graphs.item_ids is None else table(graphs.item_ids)
-            whole: Tensor = view(features, item, graph)
-            return whole
-        reached = graph.reached()
-        return view.from_pooled(self.pooled[modality][graphs.item_ids[reached]], reached, item, graph)
+        return view.of(table, item, graphs.item_graphs[modality], graphs.item_ids)
 
     def _recovered(self, decoder: nn.Module, fused: Tensor) -> Tensor:
         """The decoded projection of the fused view [I, d], weight applied."""
@@ -236,10 +209,8 @@ class AnchorRec(SampledRecommender):
         width = config.feature_dim or FUSED_DIM
         graphs = {}
         for m in self.score_views:
-            edges = cached_knn_edges(features[m], config.knn)
-            degree = torch.zeros(len(features[m])).index_add(0, edges.edge_index[0], edges.edge_weight)
             last = self.views[m](self.features[m].rows, self.item.weight, self.item_graphs[m], skip_last=True)
-            graphs[m] = Neighbourhood(unit_rows(features[m])[0], inverse_sqrt(degree).unsqueeze(1) * last)
+            graphs[m] = Neighbourhood.of(features[m], config.knn, last)
         start, dim = self.scoring.columns((ID, *self.score_views), config.embedding_dim)
         learned = Attachment(
             knn=config.knn,
@@ -268,11 +239,9 @@ class AnchorRec(SampledRecommender):
             )
         if not self.config.trainable_features:
             with torch.no_grad():
-                for m in self.modalities:
-                    view = cast(ModalityView, self.views[m])
-                    if view.pools():
-                        rows = cast(FeatureTable, self.features[m]).rows
-                        self.pooled[m] = view.pool(rows, cast(Relation, self.item_graphs[m]), self.store)
+                for m, graph in self.whole().item_graphs.items():
+                    table = cast(FeatureTable, self.features[m])
+                    cast(ModalityView, self.views[m]).pool(table, graph, self.store)
         walks = list(user_item_walks(self.backbone.num_hops()))
         for m in self.modalities:
             hops = (item_graph_type(m),) * self.config.num_knn_layers
@@ -300,54 +269,30 @@ class AnchorRec(SampledRecommender):
         if config.margin_weight:
             terms["margin"] = config.margin_weight * cosine_margin(*triple)
         items, count = batch.positive_items.unique(return_counts=True)
+
+        def native(name: str) -> Tensor:
+            rows: Tensor = self.features[name](global_ids(item_ids, items))
+            return rows
+
         if config.align.weight:
-            terms["align"] = config.align.weight * self._alignment(propagated, items, count)
+            aligned = self.heads.loss(lambda name: views[name][items], native, count)
+            terms["align"] = config.align.weight * aligned
         if config.preserve.weight:
-            terms["preserve"] = config.preserve.weight * self._preservation(propagated, items, count)
+            gaps = (w * similarity_gap(views[m][items], native(m), count) for m, w in self.preserved.items())
+            terms["preserve"] = config.preserve.weight * sum(gaps, torch.zeros(()))
         if config.smooth_weight:
             graph = cast(Relation, self.item_graphs[config.fused])
             terms["smooth"] = config.smooth_weight * graph.smoothness(views[config.fused])
         return terms
 
-    def _alignment(self, propagated: Propagated, items: Tensor, count: Tensor) -> Tensor:
-        def source(name: str) -> Tensor:
-            if self.config.align.source == "feature" and name in self.features:
-                rows: Tensor = self.features[name](global_ids(propagated.item_ids, items))
-                return rows.detach()
-            return propagated.views[name][items]
-
-        return self.heads.loss(source, propagated.views[self.anchor][items], count)
-
-    def _preservation(self, propagated: Propagated, items: Tensor, count: Tensor) -> Tensor:
-        total = torch.zeros(())
-        for modality, weight in self.preserve_weights.items():
-            if weight:
-                native = self.features[modality](global_ids(propagated.item_ids, items))
-                total = total + weight * similarity_gap(propagated.views[modality][items], native, count)
-        return total
-
-    def _check_names(self) -> None:
-        used: dict[str, Collection[str]] = {
-            "score_views": self.score_views,
-            "preserve.modalities": self.preserve_weights,
-            "align.anchor": {self.anchor} - {ID},
-            "align.terms": {m for term in self.align_terms for m in term.targets} - {ID},
-        }
-        for key, names in used.items():
-            for name in names:
-                if name not in self.modalities:
-                    raise ConfigError(
-                        f"model.{key}: " + unknown_name("modality", name, list(self.modalities))
-                    )
+    def _check_views(self, terms: Iterable[AlignTerm]) -> None:
+        config = self.config
+        check_names("model.score_views", "modality", self.score_views, self.modalities)
         if len(set(self.score_views)) < len(self.score_views):
             raise ConfigError(f"model.score_views names a view twice: {', '.join(self.score_views)}")
-        config = self.config
-        if config.recover_weight and config.align.source == "feature" and config.fused in used["align.terms"]:
+        aligned = any(config.fused in term.targets for term in terms)
+        if config.recover_weight and config.align.source == "feature" and aligned:
             raise ConfigError(
                 f"model.recover_weight needs a projection of the view '{config.fused}', but with "
                 "align.source 'feature' it reads the features; change one of them"
-            )
-        if any(self.anchor in term.targets for term in self.align_terms):
-            raise ConfigError(
-                f"model.align.terms: '{self.anchor}' is the anchor and cannot be its own target"
             )

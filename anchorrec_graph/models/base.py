@@ -19,7 +19,7 @@ from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.nn.history import HistoryConfig
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.registry import Registry, registered
-from anchorrec_graph.settings import Settings, unknown_name
+from anchorrec_graph.settings import Settings, check_names
 from anchorrec_graph.typing import Batch, Embeddings
 
 ID, POPULARITY, HISTORY = "id", "popularity", "history"  # views that are no modality, of several models
@@ -224,9 +224,7 @@ def modality_shares(
     modalities = list(modalities)
     if shares is None:
         return dict.fromkeys(modalities, 1 / len(modalities))
-    for name in shares:
-        if name not in modalities:
-            raise ConfigError(f"model.{setting}: " + unknown_name("modality", name, modalities))
+    check_names(f"model.{setting}", "modality", shares, modalities)
     used = {name: share for name, share in shares.items() if share > 0}
     if not used:
         raise ConfigError(f"model.{setting}: give a share above 0 to one of {', '.join(modalities)}")

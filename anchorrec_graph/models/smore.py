@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import bipartite_relation, train_graph, user_from_item_relation
 from anchorrec_graph.graph.knn import KnnConfig, knn_relation
 from anchorrec_graph.graph.pooling import max_relation
@@ -32,7 +31,7 @@ from anchorrec_graph.nn.backbone import BACKBONES, BackboneConfig, LightGCNBackb
 from anchorrec_graph.nn.features import FeatureTable
 from anchorrec_graph.nn.spectrum import SpectralFilter
 from anchorrec_graph.registry import registered
-from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.settings import check_names
 from anchorrec_graph.typing import Batch, Embeddings, View
 
 FUSION = "fusion"  # a view that is no modality
@@ -167,7 +166,5 @@ class SMORE(Recommender):
 def knn_settings(config: SMOREConfig, modalities: list[str]) -> dict[str, KnnConfig]:
     """The settings of each modality's item graph."""
     given = config.num_neighbours or {}
-    for name in given:
-        if name not in modalities:
-            raise ConfigError("model.num_neighbours: " + unknown_name("modality", name, modalities))
+    check_names("model.num_neighbours", "modality", given, modalities)
     return {m: config.knn.model_copy(update={"k": given.get(m, config.knn.k)}) for m in modalities}

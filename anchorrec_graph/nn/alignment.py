@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 from torch import Tensor, nn
 
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.losses.contrastive import info_nce
 from anchorrec_graph.nn.projection import linear_head, mlp_head
-from anchorrec_graph.settings import Settings
+from anchorrec_graph.settings import Settings, check_names
 
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "mlp": mlp_head,
@@ -46,11 +47,21 @@ class AlignConfig(Settings):
             raise ValueError("align.head 'none' needs align.source 'view': raw features differ in width")
         return self
 
-    def terms_of(self, anchor: str, views: tuple[str, ...]) -> tuple[AlignTerm, ...]:
-        """The configured terms, or one for each of `views` but the anchor."""
-        if self.terms is not None:
-            return self.terms
-        return tuple(AlignTerm(targets={m: 1.0}) for m in views if m != anchor)
+    def resolved(self, fused: str, views: Sequence[str]) -> tuple[str, tuple[AlignTerm, ...]]:
+        """The anchor, and the configured terms, or one for each of the other `views`.
+
+        Raises:
+            ConfigError: a name is none of the views, or the anchor is its own target.
+        """
+        anchor = fused if self.anchor is None else self.anchor
+        check_names("model.align.anchor", "view", [anchor], views)
+        if self.terms is None:
+            return anchor, tuple(AlignTerm(targets={m: 1.0}) for m in views if m != anchor)
+        for term in self.terms:
+            check_names("model.align.terms", "view", term.targets, views)
+            if anchor in term.targets:
+                raise ConfigError(f"model.align.terms: '{anchor}' is the anchor and cannot be its own target")
+        return anchor, self.terms
 
 
 class AnchorHeads(nn.ModuleDict):
@@ -63,8 +74,8 @@ class AnchorHeads(nn.ModuleDict):
     compared with another but through its projection, so each keeps its own space.
 
     Args:
-        widths: of what a head reads, by view.
-        dim: width of the anchor.
+        dim: width of every view.
+        feature_widths: of the views that have features, which a target is with `source` "feature".
         also: views that get a head although no term names them.
     """
 
@@ -73,25 +84,34 @@ class AnchorHeads(nn.ModuleDict):
         config: AlignConfig,
         anchor: str,
         terms: tuple[AlignTerm, ...],
-        widths: Mapping[str, int],
         dim: int,
+        feature_widths: Mapping[str, int],
         also: tuple[str, ...] = (),
     ) -> None:
-        names = dict.fromkeys((anchor, *also, *(m for term in terms for m in term.targets)))
-        super().__init__({m: HEADS[config.head](widths[m], dim) for m in names})
+        targets = dict.fromkeys(m for term in terms for m in term.targets)
+        read = [m for m in targets if m in feature_widths] if config.source == "feature" else []
+        widths = {m: feature_widths[m] if m in read else dim for m in (anchor, *also, *targets)}
+        super().__init__({m: HEADS[config.head](width, dim) for m, width in widths.items()})
         self.anchor, self.terms, self.temperature = anchor, terms, config.temperature
+        self.read_features = frozenset(read)
 
-    def loss(self, sources: Callable[[str], Tensor], anchor: Tensor, count: Tensor) -> Tensor:
+    def loss(
+        self, views: Callable[[str], Tensor], features: Callable[[str], Tensor], count: Tensor
+    ) -> Tensor:
         """The sum over terms.
 
         Args:
-            sources: a target's name -> what its head reads of the batch's b distinct items [b, width].
-            anchor: the anchor's view of them [b, d].
+            views: a view's name -> its rows of the batch's b distinct items [b, dim].
+            features: the same of its features [b, width].
             count: how often each item occurs in the batch [b].
         """
-        query, total = self[self.anchor](anchor), torch.zeros(())
+
+        def source(name: str) -> Tensor:
+            return features(name).detach() if name in self.read_features else views(name)
+
+        query, total = self[self.anchor](views(self.anchor)), torch.zeros(())
         for term in self.terms:
-            key = sum((share * self[m](sources(m)) for m, share in term.targets.items()), torch.zeros(()))
+            key = sum((share * self[m](source(m)) for m, share in term.targets.items()), torch.zeros(()))
             detached = query.detach() if term.detach_anchor else query
             total = total + term.weight * info_nce(detached, key, count, self.temperature)
         return total

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from anchorrec_graph.encoders.fused import Fusion
 from anchorrec_graph.errors import DataError
-from anchorrec_graph.graph.knn import KnnConfig, unit_rows
+from anchorrec_graph.graph.knn import KnnConfig, cached_knn_edges, unit_rows
 from anchorrec_graph.graph.normalize import inverse_sqrt
 from anchorrec_graph.nn.feature_ridge import FeatureRidge
 from anchorrec_graph.settings import unknown_name
@@ -22,6 +22,13 @@ class Neighbourhood(NamedTuple):
 
     unit: Tensor  # [I, D] the features that it was built from, in unit rows; zero for an item without
     sent: Tensor  # [I, d] what an item sends over an edge of weight w, less w and the receiver's degree
+
+    @classmethod
+    def of(cls, features: Tensor, knn: KnnConfig, last: Tensor) -> Neighbourhood:
+        """Of the graph that `knn` builds from features [I, D], over which rows `last` [I, d] travel."""
+        edges = cached_knn_edges(features, knn)
+        degree = torch.zeros(len(features)).index_add(0, edges.edge_index[0], edges.edge_weight)
+        return cls(unit_rows(features)[0], inverse_sqrt(degree).unsqueeze(1) * last)
 
 
 class Attachment(NamedTuple):

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.row_store import RowStore, widened
+from anchorrec_graph.nn.features import FeatureTable
 
 COLUMNS = 64  # of the features that are pooled at a time
 ROWS = 65_536  # of the features that are projected at a time
@@ -30,6 +31,8 @@ class ModalityView(nn.Module):
 
     Shapes: features [I, D], E [I, d] -> [I, d].
     """
+
+    pooled: Tensor | None = None  # no part of the state, as it is made of data; see `pool`
 
     def __init__(self, feature_dim: int, embedding_dim: int, start: ViewStart, num_layers: int) -> None:
         super().__init__()
@@ -51,12 +54,27 @@ class ModalityView(nn.Module):
             view = graph(view)
         return view
 
-    def pools(self) -> bool:
-        """Whether `from_pooled` is the view: it is linear in the features and takes the ID table."""
-        return self.adds_item_table and self.num_layers > 0
+    def of(
+        self, table: FeatureTable, item_table: Tensor, graph: Relation, ids: Tensor | None = None
+    ) -> Tensor:
+        """The view of the items that `ids` names, over a graph of these alone; None: all."""
+        if ids is None:
+            whole: Tensor = self(table.rows, item_table, graph)
+            return whole
+        if self.pooled is None:
+            part: Tensor = self(table(ids), item_table, graph)
+            return part
+        reached = graph.reached()
+        return self._from_pooled(self.pooled[ids[reached]], reached, item_table, graph)
 
-    def pool(self, features: Tensor, graph: Relation, store: RowStore) -> Tensor:
-        r""":math:`A_m^L [X, 1]` of frozen features, made once: what the neighbours' add up to. [I, D + 1]"""
+    def pool(self, table: FeatureTable, graph: Relation, store: RowStore) -> None:
+        r"""Make :math:`A_m^L [X, 1]` of frozen features once, what the neighbours' add up to: [I, D + 1].
+
+        From then on `of` takes it for sampled graphs, if the view is linear in the features.
+        """
+        if not self.adds_item_table or self.num_layers == 0:
+            return
+        features = table.rows
 
         def blocks() -> Iterator[Tensor]:
             for columns in (*features.split(COLUMNS, dim=1), features.new_ones(len(features), 1)):
@@ -66,9 +84,10 @@ class ModalityView(nn.Module):
                 yield pooled
 
         shape = (len(features), features.shape[1] + 1)
-        return store.keep(f"pooled|{self.num_layers}", (features, *graph.csr()), shape, blocks, dim=1)
+        sources = features, *graph.csr()
+        self.pooled = store.keep(f"pooled|{self.num_layers}", sources, shape, blocks, dim=1)
 
-    def from_pooled(self, pooled: Tensor, rows: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
+    def _from_pooled(self, pooled: Tensor, rows: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
         r"""The view, where a sampled `graph` is too small for the features of all neighbours:
 
         .. math:: A_m^L (X W^T + 1 b^T + E) = [A_m^L X, A_m^L 1] [W, b]^T + A_m^L E

@@ -13,9 +13,10 @@ from anchorrec_graph.encoders.fused import fuse_features
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.losses.ranking import BPRConfig, FullSoftmaxConfig
 from anchorrec_graph.models import MODELS
-from anchorrec_graph.models.anchorrec import AnchorRec, PreserveConfig
+from anchorrec_graph.models.anchorrec import AnchorRec
 from anchorrec_graph.nn.alignment import AlignConfig, AlignTerm
 from anchorrec_graph.nn.history import History, HistoryConfig
+from anchorrec_graph.nn.preservation import PreserveConfig
 from anchorrec_graph.testing import check_model, tiny_data
 from anchorrec_graph.typing import Batch
 
@@ -159,9 +160,9 @@ def alignment(model: AnchorRec, batch: Batch) -> float:
             if name in model.heads
         }
     total = 0.0
-    for term in model.align_terms:
+    for term in model.heads.terms:
         target = sum(share * projected[name] for name, share in term.targets.items())
-        total += term.weight * naive.info_nce(projected[model.anchor], target, 0.2)
+        total += term.weight * naive.info_nce(projected[model.heads.anchor], target, 0.2)
     return model.config.align.weight * total
 
 
@@ -169,7 +170,7 @@ def alignment(model: AnchorRec, batch: Batch) -> float:
 def test_any_view_may_be_the_anchor(anchor: str) -> None:
     model = built(small(align=AlignConfig(anchor=anchor)))
     others = [name for name in ("id", "image", "text", "fused") if name != anchor]
-    assert [term.targets for term in model.align_terms] == [{name: 1.0} for name in others]
+    assert [term.targets for term in model.heads.terms] == [{name: 1.0} for name in others]
     batch = batches(1)[0]
     assert float(model.loss_terms(batch)["align"].detach()) == pytest.approx(
         alignment(model, batch), rel=1e-5
@@ -224,11 +225,11 @@ def test_cosine_losses_serve_cosines_of_the_sum() -> None:
         ),
         (
             {"align": AlignConfig(anchor="fuse")},
-            r"align\.anchor: unknown modality 'fuse'; did you mean 'fused'",
+            r"align\.anchor: unknown view 'fuse'; did you mean 'fused'",
         ),
         (
             {"align": AlignConfig(terms=(AlignTerm(targets={"audio": 1}),))},
-            r"align\.terms: unknown modality 'audio'",
+            r"align\.terms: unknown view 'audio'",
         ),
         (
             {"align": AlignConfig(terms=(AlignTerm(targets={"fused": 1}),))},

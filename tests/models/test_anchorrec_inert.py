@@ -49,7 +49,7 @@ def test_the_second_alignment_term_is_inert_in_the_released_settings(removal: st
     config = anchorrec_config(PUBLIC)
     modalities = ("image", "text", "fused")
     model = built(config, modalities)
-    first, second = model.align_terms
+    first, second = model.heads.terms
     terms = (first,) if removal == "left out" else (first, second.model_copy(update={"weight": 0.0}))
     without, only = with_terms(model, terms, modalities), with_terms(model, (second,), modalities)
     assert (removal == "left out") == ("text" not in without.heads)
@@ -64,7 +64,7 @@ def test_the_second_alignment_term_is_inert_in_the_released_settings(removal: st
 def test_every_alignment_term_moves_the_scores_in_the_default_settings() -> None:
     config = small()
     model = built(config)
-    terms = model.align_terms
+    terms = model.heads.terms
     assert [list(term.targets) for term in terms] == [["id"], ["image"], ["text"]]
     data = batches(5)
     after = train(with_terms(model, terms, ("image", "text")), data)

@@ -7,10 +7,11 @@ from typing import Any
 
 from anchorrec_graph.graph.knn import KnnConfig
 from anchorrec_graph.losses.ranking import BPRConfig
-from anchorrec_graph.models.anchorrec import AnchorRecConfig, PreserveConfig
+from anchorrec_graph.models.anchorrec import AnchorRecConfig
 from anchorrec_graph.nn.alignment import AlignConfig, AlignTerm
 from anchorrec_graph.nn.backbone import LightGCNBackboneConfig
 from anchorrec_graph.nn.history import HistoryConfig
+from anchorrec_graph.nn.preservation import PreserveConfig
 from anchorrec_graph.testing.golden.base import Reference, gate, layers
 
 
