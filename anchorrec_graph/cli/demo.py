@@ -10,7 +10,8 @@ import typer
 from anchorrec_graph.cli.options import Quiet, interruptible, print_table
 from anchorrec_graph.cli.recommend import print_recommendations
 from anchorrec_graph.config import load_config
-from anchorrec_graph.errors import ConfigError, DataError
+from anchorrec_graph.data.ids import Ids
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.serve.catalog import Catalog
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.progress import display_for
@@ -43,8 +44,7 @@ def demo(
     for name, config in settings.items():
         with interruptible():
             data = config.dataset.load()
-            if user not in data["user"].ids:
-                raise DataError(f"unknown user '{user}'; ids look like '{data['user'].ids[0]}'")
+            Ids("user", data["user"].ids).row(user)  # refuses an unknown one before the training
             folder = runs / f"{name}-{config.hash}"
             result = fit(config, data, folder, (folder / "config.yaml").exists(), display_for(quiet))
         folders[name] = folder

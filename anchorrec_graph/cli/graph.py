@@ -13,7 +13,8 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.cli.options import AsJson, ConfigPath, Overrides, Quiet, print_json, print_table
 from anchorrec_graph.config import Config, load_config
-from anchorrec_graph.errors import ConfigError, DataError
+from anchorrec_graph.data.ids import Ids
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.drawing import (
     FIGURE_TYPES,
@@ -63,7 +64,7 @@ def graph(
             raise ConfigError(f"--draw {draw}: the file must end in .svg or .png")
     settings = load_config(config, override or ())
     data = attach_item_graphs(settings.dataset.load(), KnnConfig(k=k, approximate=_search(settings)))
-    row = None if item is None else item_row(data, item)
+    row = None if item is None else Ids("item", data["item"].table["item_id"]).row(item)
     report: dict[str, Any]
     if row is None:
         report = {"graphs": graph_rows(data), "overlap": overlap_rows(data)}
@@ -103,19 +104,6 @@ def _print_graphs(graphs: list[dict[str, Any]]) -> None:
 
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def item_row(data: HeteroData, item: str) -> int:
-    """The row of an item id.
-
-    Raises:
-        DataError: no such item.
-    """
-    ids: pl.Series = data["item"].table["item_id"]
-    found = (ids == item).arg_max() if (ids == item).any() else None
-    if found is None:
-        raise DataError(f"unknown item '{item}'; ids look like '{ids[0]}'")
-    return int(found)
 
 
 def graph_rows(data: HeteroData) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import polars as pl
 import torch
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.ids import Ids
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.evaluate.evaluator import EvaluateConfig, Split
 from anchorrec_graph.evaluate.ranking import top_k
@@ -35,9 +36,8 @@ class Explainer:
             self.embeddings = model.encode()
         features = {modality: data["item"][modality] for modality in data.modalities}
         self.items = Items.of(data["item"].table, features)
-        self.user_ids = [str(user) for user in data["user"].ids]
-        self._user_row = {user: row for row, user in enumerate(self.user_ids)}
-        self._item_row = {item: row for row, item in enumerate(self.items.ids)}
+        self._users, self._items = Ids("user", data["user"].ids), Ids("item", self.items.ids)
+        self.user_ids = self._users.names
         self._bought, self._known = positives(data, "train"), positives(data, "train", "validation")
 
     @classmethod
@@ -59,8 +59,8 @@ class Explainer:
         Raises:
             DataError: an unknown user or item, or a user who has every item.
         """
-        user = _row(self._user_row, user_id, "user")
-        item = self._best(user) if item_id is None else _row(self._item_row, item_id, "item")
+        user = self._users.row(user_id)
+        item = self._best(user) if item_id is None else self._items.row(item_id)
         _, bought = self._bought.select(torch.tensor([user]))
         _, known = self._known.select(torch.tensor([user]))
         rows, reason = None, None
@@ -80,7 +80,7 @@ class Explainer:
         segment: Segment | None = None,
     ) -> pl.DataFrame:
         """The exact Shapley value of each view in a metric (`shapley_table`), for these users or for all."""
-        rows = None if users is None else [_row(self._user_row, user, "user") for user in users]
+        rows = None if users is None else self._users.rows(users).tolist()
         return shapley_table(self.embeddings, self.data, self.evaluate, split, metric, rows, segment)
 
     def _best(self, user: int) -> int:
@@ -88,9 +88,3 @@ class Explainer:
         if item < 0:
             raise DataError(f"user '{self.user_ids[user]}' has every item; name the item to explain")
         return item
-
-
-def _row(rows: dict[str, int], wanted: str, kind: str) -> int:
-    if str(wanted) not in rows:
-        raise DataError(f"unknown {kind} '{wanted}'; ids look like '{next(iter(rows))}'")
-    return rows[str(wanted)]

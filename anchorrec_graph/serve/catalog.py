@@ -14,40 +14,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.ids import Ids
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.explain.explanation import Explanation
 from anchorrec_graph.explain.of_user import Asked, Items, explain_to
-from anchorrec_graph.graph.knn import unit_rows
 from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.additions import with_items
 from anchorrec_graph.serve.contents import Contents, contents_of, run_contents
 from anchorrec_graph.serve.export import is_export, load_export
 from anchorrec_graph.serve.filters import Filters, share_value
-from anchorrec_graph.serve.placement import Placement, placed_for
-from anchorrec_graph.serve.ranking import Wish, best_for_users, nearest_table, ranked_table
+from anchorrec_graph.serve.placement import Placement, placed_for, placed_near
+from anchorrec_graph.serve.ranking import Wish, nearest_table, recommended_table
 from anchorrec_graph.serve.similar import FINAL, By, Similarity
 from anchorrec_graph.serve.space import Query, Weights, sum_query
-from anchorrec_graph.serve.update import Drift, with_interactions, without_users
+from anchorrec_graph.serve.update import Drift, named_pairs, with_interactions, without_users
 from anchorrec_graph.typing import Embeddings
-
-BLOCK = 8_192  # recommendations whose view parts are computed at once
 
 
 class Catalog:
     """Recommendations, similar items, reasons and new items from one trained model.
 
-    It is never changed after it is made, so any number of threads may read it; the methods that change
-    something return another.
+    It never changes, so any number of threads may read it; methods that change something return another.
     """
 
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
         self.space, self.items, self.user_ids = contents.space, contents.items, contents.user_ids
-        self.item_ids: list[str] = self.items["item_id"].cast(pl.String).to_list()
-        self._user_row = {str(user): row for row, user in enumerate(self.user_ids)}
-        self._item_row = {item: row for row, item in enumerate(self.item_ids)}
+        self._users = Ids("user", self.user_ids)
+        self._items = Ids("item", self.items["item_id"].cast(pl.String))
+        self.item_ids = self._items.names
         self._similarity = Similarity(contents.space, contents.features)
 
     @classmethod
@@ -71,12 +68,12 @@ class Catalog:
         return cls.from_export(folder) if is_export(folder) else cls.from_run(folder, seed)
 
     @property
-    def name(self) -> str:
-        return str(self.contents.card["name"])
-
-    @property
     def card(self) -> dict[str, Any]:
         return self.contents.card
+
+    @property
+    def name(self) -> str:
+        return str(self.card["name"])
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -92,16 +89,18 @@ class Catalog:
         return Items.of(self.items, self.contents.features)
 
     def knows_user(self, user: str) -> bool:
-        return str(user) in self._user_row
+        return user in self._users
 
     def knows_item(self, item: str) -> bool:
-        return str(item) in self._item_row
+        return item in self._items
 
     def item_row(self, item: str) -> int:
         """The row of an item in `items`. Raises DataError if there is no such item."""
-        if not self.knows_item(item):
-            raise DataError(f"unknown item '{item}'; ids look like '{self.item_ids[0]}'")
-        return self._item_row[str(item)]
+        return self._items.row(item)
+
+    def user_rows(self, users: Sequence[str] | None) -> Tensor:
+        """Row numbers of users, or of all. Raises DataError for an unknown one."""
+        return torch.arange(len(self._users)) if users is None else self._users.rows(users)
 
     def recommend(
         self,
@@ -128,20 +127,9 @@ class Catalog:
         Raises:
             DataError: an unknown user, column, value or view, or k < 1.
         """
-        rows, wish = self.user_rows(users), Wish(k, filters, weights)
-        seen = self.contents.known if exclude_seen else None
-        best = best_for_users(self.space, self.items, None, rows, wish, seen, self.contents.shortlist)
-        tables = []
-        pairs = (best.items >= 0).nonzero()
-        for place, rank in (block.T for block in pairs.split(BLOCK)):
-            user, item = rows[place], best.items[place, rank]
-            within = user.unique(return_inverse=True)
-            parts = self.space.parts(self.space.query(within[0]), within[1], item, weights)
-            ids = {"user_id": self.user_ids[user.numpy()]}
-            tables.append(
-                ranked_table(self.items, ids, rank, item, {"score": best.scores[place, rank]} | _named(parts))
-            )
-        return pl.concat(tables)
+        rows = self.user_rows(users)
+        seen, ids = self.contents.known if exclude_seen else None, {"user_id": self.user_ids[rows.numpy()]}
+        return recommended_table(self.contents, None, rows, Wish(k, filters, weights), seen, ids)
 
     def recommend_for(
         self,
@@ -159,17 +147,11 @@ class Catalog:
             DataError: an unknown item, column, value or view, or k < 1.
             ConfigError: the model cannot make a user from items.
         """
-        items, wish = self._item_rows(history), Wish(k, filters, weights)
+        items, wish = self._items.rows(history).unique(), Wish(k, filters, weights)
         query = sum_query(self._fold_in().parts(items))
-        seen = UserItems.from_pairs(torch.stack([torch.zeros_like(items), items]), 1, len(self.items))
-        shown = seen if exclude_seen else None
-        best = best_for_users(
-            self.space, self.items, query, torch.tensor([0]), wish, shown, self.contents.shortlist
-        )
-        place, rank = (best.items >= 0).nonzero(as_tuple=True)
-        item = best.items[place, rank]
-        parts = self.space.parts(query, place, item, weights)
-        return ranked_table(self.items, {}, rank, item, {"score": best.scores[place, rank]} | _named(parts))
+        pairs = torch.stack([torch.zeros_like(items), items])
+        seen = UserItems.from_pairs(pairs, 1, len(self.items)) if exclude_seen else None
+        return recommended_table(self.contents, query, torch.tensor([0]), wish, seen, {})
 
     def similar_items(
         self,
@@ -193,15 +175,8 @@ class Catalog:
         Raises:
             DataError: an unknown item, name, column or value, k < 1, or an item that has no such features.
         """
-        rows, shares = self._item_rows(items, unique=False), self._similarity.shares(by)
-        query = {name: self._similarity.rows(name)[rows] for name in shares}
-        for place, row in enumerate(rows.tolist()):
-            if not any(part[place].any() for part in query.values()):
-                raise DataError(
-                    f"item '{self.item_ids[row]}' has nothing to compare by {' and '.join(shares)}"
-                )
-        similarity = self._similarity.to_items(shares, query)
-        similarity[torch.arange(len(rows)), rows] = -torch.inf
+        rows = self._items.rows(items)
+        similarity = self._similarity.between(self._similarity.shares(by), rows, self.item_ids)
         if across is not None:
             for place, row in enumerate(rows.tolist()):
                 similarity[place, share_value(self.items, across, row)] = -torch.inf
@@ -225,7 +200,7 @@ class Catalog:
         query, bought, known = self._asked(user, history)
         rows, reason = None, fold if isinstance(fold, str) else None
         if isinstance(fold, FoldIn):
-            user_row = None if user is None else self._user_row[str(user)]
+            user_row = None if user is None else self._users.row(user)
             rows = fold.parts(bought, user_row)
             for name, part in rows.items():
                 part[0] = query.views[name][0] - part[1:].sum(0)
@@ -248,19 +223,14 @@ class Catalog:
             ConfigError: the model cannot place new items, or make a user from items.
         """
         given = {
-            m: torch.as_tensor(np.asarray(x, dtype=np.float32)).reshape(1, -1) for m, x in features.items()
+            m: torch.from_numpy(np.array(x, dtype=np.float32)).reshape(1, -1) for m, x in features.items()
         }
         rows = self._attachment().rows(given)
-        final = torch.stack(list(rows.values())).sum(0)
-        query = {m: unit_rows(x)[0] for m, x in given.items()} | {FINAL: unit_rows(final)[0]}
-        similar = {
-            name: nearest_table(self._similarity.to_items({name: 1.0}, query), self.items, Wish(k), {})
-            for name in query
-        }
+        placement = Placement(placed_near(self._similarity, self.items, given, rows, k))
         if user is None and history is None:
-            return Placement(similar)
+            return placement
         asked, _, known = self._asked(user, history)
-        return placed_for(Placement(similar), self.space, rows, asked, known)
+        return placed_for(placement, self.space, rows, asked, known)
 
     def add_items(self, table: pl.DataFrame, features: Mapping[str, NDArray[np.float32]]) -> Catalog:
         """A catalog with new items at the end, which are recommended, found and explained like the others.
@@ -292,12 +262,8 @@ class Catalog:
             DataError: a column is missing, or an unknown item.
             ConfigError: the model cannot make a user from items, or the shortlist misses too much.
         """
-        for column in ("user_id", "item_id"):
-            if column not in interactions.columns or interactions[column].null_count():
-                raise DataError(f"interactions need a {column} in every row")
-        users, items = (interactions[name].cast(pl.String).to_list() for name in ("user_id", "item_id"))
-        rows = self._item_rows(items, unique=False)
-        contents, drift = with_interactions(self.contents, self._fold_in(), users, rows)
+        users, items = named_pairs(interactions)
+        contents, drift = with_interactions(self.contents, self._fold_in(), users, self._items.rows(items))
         return Catalog(contents), drift
 
     def forget(self, users: Sequence[str]) -> Catalog:
@@ -309,18 +275,14 @@ class Catalog:
         Raises:
             DataError: an unknown user.
         """
-        rows = self.user_rows(users)
-        left = Catalog(without_users(self.contents, rows))
-        gone = {str(user) for user in users}
-        assert gone.isdisjoint(left.user_ids.tolist())
-        return left
+        return Catalog(without_users(self.contents, self.user_rows(users)))
 
     def _asked(self, user: str | None, history: Sequence[str] | None) -> tuple[Query, Tensor, Tensor]:
         """The rows of a user or a stranger, the items that they are a sum over, and those that they have."""
         if (user is None) == (history is None):
             raise DataError("give a user or a history, one of the two")
         if user is None:
-            items = self._item_rows(history or [])
+            items = self._items.rows(history or []).unique()
             return sum_query(self._fold_in().parts(items)), items, items
         row = self.user_rows([user])
         _, bought = self.contents.bought.select(row)
@@ -336,28 +298,3 @@ class Catalog:
         if isinstance(self.contents.attachment, str):
             raise ConfigError(self.contents.attachment)
         return self.contents.attachment
-
-    def _item_rows(self, items: Sequence[str], unique: bool = True) -> Tensor:
-        """Row numbers, ascending and once each if `unique`."""
-        if isinstance(items, str):
-            raise DataError(f"items must be a list of ids: ['{items}']")
-        rows = torch.tensor([self.item_row(item) for item in items], dtype=torch.long)
-        return rows.unique() if unique else rows
-
-    def user_rows(self, users: Sequence[str] | None) -> Tensor:
-        """Row numbers of users, or of all. Raises DataError for an unknown one."""
-        if users is None:
-            return torch.arange(len(self.user_ids))
-        if isinstance(users, str):
-            raise DataError(f"users must be a list of ids: ['{users}']")
-        unknown = [user for user in users if not self.knows_user(user)]
-        if unknown:
-            raise DataError(
-                f"unknown user '{unknown[0]}' ({len(unknown)} of {len(users)} are unknown); "
-                f"ids look like '{self.user_ids[0]}'"
-            )
-        return torch.tensor([self._user_row[str(user)] for user in users], dtype=torch.long)
-
-
-def _named(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{name}_part": part for name, part in parts.items()}

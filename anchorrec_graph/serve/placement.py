@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from anchorrec_graph.explain.parts import view_parts
+from anchorrec_graph.graph.knn import unit_rows
+from anchorrec_graph.serve.ranking import Wish, nearest_table
+from anchorrec_graph.serve.similar import FINAL, Similarity
 from anchorrec_graph.serve.space import Query, Space
 from anchorrec_graph.typing import Embeddings, View
 
@@ -22,6 +25,25 @@ class Placement(NamedTuple):
     rank: int | None = None  # among the items that the user does not have
     candidates: int | None = None  # how many these are, the new one included
     parts: dict[str, float] | None = None  # what each view brings to the score
+
+
+def placed_near(
+    similarity: Similarity,
+    items: pl.DataFrame,
+    features: Mapping[str, Tensor],
+    rows: Mapping[str, Tensor],
+    k: int,
+) -> dict[str, pl.DataFrame]:
+    """The k items nearest to a new one, by each of its features [1, D] and by its final row ("final").
+
+    Args:
+        rows: [1, d] by view, which the final row is the sum of.
+    """
+    final = torch.stack(list(rows.values())).sum(0)
+    query = {name: unit_rows(x)[0] for name, x in {**features, FINAL: final}.items()}
+    return {
+        name: nearest_table(similarity.to_items({name: 1.0}, query), items, Wish(k), {}) for name in query
+    }
 
 
 def placed_for(

@@ -13,9 +13,12 @@ from torch import Tensor
 from anchorrec_graph.errors import DataError
 from anchorrec_graph.evaluate.ranking import TopK, best_columns, top_k
 from anchorrec_graph.evaluate.user_items import UserItems
+from anchorrec_graph.serve.contents import Contents
 from anchorrec_graph.serve.filters import Filters, allowed_items
 from anchorrec_graph.serve.shortlist import Shortlist
 from anchorrec_graph.serve.space import Query, Space, Weights
+
+BLOCK = 8_192  # recommendations whose view parts are computed at once
 
 
 class Wish(NamedTuple):
@@ -73,6 +76,35 @@ def best_for_users(
         every = top_k(scorer._replace(query=part), users[few], k, seen)
         best.scores[few], best.items[few] = every.scores, every.items
     return best
+
+
+def recommended_table(
+    contents: Contents,
+    query: Query | None,
+    users: Tensor,
+    wish: Wish,
+    seen: UserItems | None,
+    ids: Mapping[str, NDArray[Any]],
+) -> pl.DataFrame:
+    """The best items of users (`best_for_users`) with their ids [n]: score, and each view's part of it.
+
+    Raises:
+        DataError: as `best_for_users`.
+    """
+    space, items = contents.space, contents.items
+    best = best_for_users(space, items, query, users, wish, seen, contents.shortlist)
+    tables = []
+    for place, rank in (block.T for block in (best.items >= 0).nonzero().split(BLOCK)):
+        asked, row = query, users[place]
+        if asked is None:
+            rows, row = row.unique(return_inverse=True)
+            asked = space.query(rows)
+        item = best.items[place, rank]
+        parts = space.parts(asked, row, item, wish.weights)
+        values = {"score": best.scores[place, rank]} | {f"{view}_part": part for view, part in parts.items()}
+        named = {name: column[place.numpy()] for name, column in ids.items()}
+        tables.append(ranked_table(items, named, rank, item, values))
+    return pl.concat(tables)
 
 
 def nearest_table(

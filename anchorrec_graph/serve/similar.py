@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -63,6 +63,18 @@ class Similarity:
         cosines = [share * (query[name] @ self.rows(name).T) for name, share in shares.items()]
         missing = torch.stack([self._without(name) for name in shares]).all(0)
         return torch.stack(cosines).sum(0).masked_fill_(missing, -torch.inf)
+
+    def between(self, shares: Mapping[str, float], rows: Tensor, names: Sequence[str]) -> Tensor:
+        """`to_items` of the items in `rows` [n], each with -inf for itself: [n, I].
+
+        Raises:
+            DataError: one of them has no row by any name; `names` are what an error calls the items.
+        """
+        for row in rows[torch.stack([self._without(name)[rows] for name in shares]).all(0)].tolist():
+            raise DataError(f"item '{names[row]}' has nothing to compare by {' and '.join(shares)}")
+        similarity = self.to_items(shares, {name: self.rows(name)[rows] for name in shares})
+        similarity[torch.arange(len(rows)), rows] = -torch.inf
+        return similarity
 
     def _without(self, name: str) -> Tensor:
         """Which items have no row [I] bool; looked up once, since it costs as much as the cosines."""

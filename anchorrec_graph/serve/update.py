@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
+from anchorrec_graph.errors import DataError
 from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.nn.fold_in import FoldIn
 from anchorrec_graph.serve.contents import Contents
@@ -38,6 +40,19 @@ class _Rows(NamedTuple):
 
     views: dict[str, Tensor]
     length: Tensor
+
+
+def named_pairs(interactions: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """The user and item ids of a table.
+
+    Raises:
+        DataError: a column is missing, or an id.
+    """
+    for column in ("user_id", "item_id"):
+        if column not in interactions.columns or interactions[column].null_count():
+            raise DataError(f"interactions need a {column} in every row")
+    users, items = (interactions[name].cast(pl.String).to_list() for name in ("user_id", "item_id"))
+    return users, items
 
 
 def with_interactions(

@@ -97,7 +97,7 @@ def test_out_is_whole_or_the_old_one(
         (["--json"], 2, "name at least one --user, items of a --history, or --out FILE for all users"),
         (["--out", "a.xls"], 2, "--out a.xls: the file must end in .parquet or .csv"),
         (["-u", "u1", "-f", "look"], 2, "filter 'look': expected column=value, for example genres=Comedy"),
-        (["-u", "nobody"], 3, "unknown user 'nobody' (1 of 1 are unknown); ids look like 'u0'"),
+        (["-u", "nobody"], 3, "unknown user 'nobody'; ids look like 'u0'"),
         (["-u", "u1", "-f", "lok=1"], 3, "filter: unknown item column 'lok'; did you mean 'look'?"),
         (["-u", "u1", "-f", "look=99"], 3, "filter: no item has look '99'; its numbers run from 0 to 3"),
         (["-u", "u1", "--seed", "7"], 4, "{run}: has no seed 7; it has 0"),

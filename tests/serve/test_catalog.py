@@ -14,7 +14,7 @@ from tiny_runs import tiny_config
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import DataError
-from anchorrec_graph.serve import catalog as catalog_module
+from anchorrec_graph.serve import ranking
 from anchorrec_graph.serve.catalog import Catalog
 from anchorrec_graph.train.fit import fit, load_run
 
@@ -54,7 +54,7 @@ def test_parts_sum_to_the_score(catalog: Catalog, monkeypatch: pytest.MonkeyPatc
     assert len(whole) == 40 * 20
     parts = whole.select(pl.sum_horizontal(pl.col("^.*_part$")))
     np.testing.assert_allclose(parts.to_series(), whole["score"], atol=1e-5)
-    monkeypatch.setattr(catalog_module, "BLOCK", 7)
+    monkeypatch.setattr(ranking, "BLOCK", 7)
     assert catalog.recommend().equals(whole)
 
 
