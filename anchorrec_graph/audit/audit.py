@@ -16,6 +16,7 @@ from anchorrec_graph.audit.lists import Known
 from anchorrec_graph.audit.measure import Subject, measure_lists
 from anchorrec_graph.audit.runs import Audited, open_runs
 from anchorrec_graph.audit.tables import GAP_SCHEMA, GROUP_SCHEMA, Row
+from anchorrec_graph.data.base import native_features
 from anchorrec_graph.diagnose.removal import with_views
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate import EvaluateConfig, Evaluator, Split
@@ -161,7 +162,7 @@ def make_subject(
     """The groups `by` (see `find_groups`) of the data, and what its lists are measured against."""
     known = Known(users, positives(data, "train"), positives(data, split))
     groups: list[Groups] = find_groups(data, by, known.item_users, users, known.train.counts()[users], least)
-    return Subject(known, groups, {name: data["item"][name] for name in data.modalities}, least)
+    return Subject(known, groups, native_features(data), least)
 
 
 def _removed(embeddings: Embeddings, without: Sequence[str] | Literal["each"]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.checks import check_raw_data, check_split
@@ -41,7 +42,8 @@ class DatasetConfig(Settings, ABC):
 
         Returns a `HeteroData` with
             user:  num_nodes, ids (array of str)
-            item:  num_nodes, table (polars, first column item_id), one float32 tensor per modality
+            item:  num_nodes, table (polars, first column item_id), one float32 tensor per modality, or
+                float16 of a memory map; read them by `native_features`
             (user, interacts, item):  edge_index [2, E] with TRAINING pairs only,
                 val_edge_label_index, test_edge_label_index [2, E'] int64; time [E] when known
             modalities: tuple of names;  manifest: dict of content hashes
@@ -86,7 +88,8 @@ def to_hetero_data(raw: RawData, label: NDArray[np.int64]) -> HeteroData:
     data["item"].num_nodes = len(raw.items)
     data["item"].table = raw.items
     for modality, rows in raw.features.items():
-        data["item"][modality] = torch.from_numpy(np.require(rows, np.float32, ["C", "W"]))
+        dtype = np.float16 if isinstance(rows, np.memmap) and rows.dtype == np.float16 else np.float32
+        data["item"][modality] = torch.from_numpy(np.require(rows, dtype, ["C", "W"]))
     pairs = np.stack([raw.interactions.user, raw.interactions.item])
     edges = data[INTERACTS]
     edges.edge_index = torch.from_numpy(pairs[:, label == TRAIN])
@@ -96,3 +99,13 @@ def to_hetero_data(raw: RawData, label: NDArray[np.int64]) -> HeteroData:
         edges.time = torch.from_numpy(raw.interactions.time[label == TRAIN])
     data.modalities = tuple(raw.features)
     return data
+
+
+def native_features(data: HeteroData) -> dict[str, Tensor]:
+    """The features [I, D_m] of every modality, in float32 at least: half floats of a memory map as a copy."""
+    return {modality: widened(data["item"][modality]) for modality in data.modalities}
+
+
+def widened(rows: Tensor) -> Tensor:
+    """Rows of half floats as float32; others as they are."""
+    return rows.to(torch.promote_types(rows.dtype, torch.float32))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.base import native_features
 from anchorrec_graph.models.anchorrec import AnchorRec
 from anchorrec_graph.models.base import HISTORY, POPULARITY, Recommender
 from anchorrec_graph.typing import Embeddings, View
@@ -26,7 +27,7 @@ def view_name(view: str) -> str:
 
 def native_spaces(data: HeteroData) -> dict[str, Tensor]:
     """The features of every modality as the data has them: "native/<m>" -> [n, D_m]."""
-    return {native_name(modality): data["item"][modality] for modality in data.modalities}
+    return {native_name(modality): rows for modality, rows in native_features(data).items()}
 
 
 def learned_views(views: Mapping[str, View]) -> dict[str, Tensor]:

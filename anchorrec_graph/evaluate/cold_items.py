@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.data.base import to_hetero_data
+from anchorrec_graph.data.base import native_features, to_hetero_data
 from anchorrec_graph.data.raw import TEST, TRAIN, VALIDATION, Interactions, RawData
 from anchorrec_graph.data.split import ColdItemsConfig, SplitConfig
 from anchorrec_graph.evaluate.metrics import parse_metric, user_values
@@ -151,5 +151,5 @@ def _only(raw: RawData, kept: NDArray[np.bool_]) -> RawData:
 def _new_items(raw: RawData, chosen: NDArray[np.bool_]) -> NewItems:
     part = _only(raw, chosen)
     data = to_hetero_data(part, np.full(len(part.interactions.user), TRAIN))
-    features = {modality: data["item"][modality] for modality in data.modalities}
+    features = native_features(data)
     return NewItems(part.items, features, positives(data, "train").pairs)

@@ -9,6 +9,7 @@ import polars as pl
 import torch
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.base import native_features
 from anchorrec_graph.data.ids import Ids
 from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.evaluate.evaluator import EvaluateConfig, Split
@@ -34,7 +35,7 @@ class Explainer:
         self.model, self.data, self.evaluate = model, data, evaluate or EvaluateConfig()
         with torch.no_grad():
             self.embeddings = model.encode()
-        features = {modality: data["item"][modality] for modality in data.modalities}
+        features = native_features(data)
         self.items = Items.of(data["item"].table, features)
         self._users, self._items = Ids("user", data["user"].ids), Ids("item", self.items.ids)
         self.user_ids = self._users.names

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from anchorrec_graph.data.base import widened
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import hnsw, ivf
 from anchorrec_graph.graph.knn import KnnConfig, KnnEdges, keep_nearest, kept_edges
-from anchorrec_graph.graph.row_store import widened
 from anchorrec_graph.graph.sharing import team
 
 SAMPLE, SAMPLE_SEED = 1_000, 0  # items whose neighbours are also sought among all, for the recall

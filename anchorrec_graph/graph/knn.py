@@ -9,9 +9,9 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.base import widened
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.relation import Relation, normalized_relation
-from anchorrec_graph.graph.row_store import widened
 from anchorrec_graph.graph.sharing import team
 from anchorrec_graph.settings import Settings
 from anchorrec_graph.topk import stable_topk

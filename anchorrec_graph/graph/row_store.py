@@ -22,11 +22,6 @@ from anchorrec_graph.graph.sharing import in_turn
 Blocks = Callable[[], Iterable[Tensor]]
 
 
-def widened(rows: Tensor) -> Tensor:
-    """Rows of half floats as float32; others as they are."""
-    return rows.to(torch.promote_types(rows.dtype, torch.float32))
-
-
 class RowStore(ABC):
     """Holds a matrix that is made block by block."""
 

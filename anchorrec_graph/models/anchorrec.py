@@ -112,8 +112,9 @@ class AnchorRec(SampledRecommender):
         super().__init__()
         self.config, self.scoring = config, Scoring(config, data)
         edge_index, self.num_users, num_items = train_graph(data)
-        features = item_features(data, config.name, ID, RECOVERED)
-        self.store: RowStore = OnDisk() if config.features_on_disk else InMemory()
+        on_disk = config.features_on_disk
+        features = item_features(data, config.name, ID, RECOVERED, as_stored=on_disk)
+        self.store: RowStore = OnDisk() if on_disk else InMemory()
         features = add_fused(features, config.fused, config.feature_dim, self.store)
         self.modalities = tuple(features)
         self.score_views = self.modalities if config.score_views is None else config.score_views
@@ -203,7 +204,7 @@ class AnchorRec(SampledRecommender):
                 "AnchorRec attaches new items with model.num_knn_layers above 0 and model.recover_weight 0; "
                 f"this model has {config.num_knn_layers} and {config.recover_weight}"
             )
-        native = {m: data["item"][m] for m in data.modalities}
+        native = item_features(data, config.name, as_stored=config.features_on_disk)
         built = config.fused if config.fused not in native else None
         features = add_fused(native, config.fused, config.feature_dim, self.store)
         width = config.feature_dim or FUSED_DIM

@@ -11,6 +11,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.base import native_features
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.subgraph import Graphs, Walk
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
@@ -195,12 +196,13 @@ def global_ids(ids: Tensor | None, rows: Tensor) -> Tensor:
     return rows if ids is None else ids[rows]
 
 
-def item_features(data: HeteroData, model: str, *views: str) -> dict[str, Tensor]:
+def item_features(data: HeteroData, model: str, *views: str, as_stored: bool = False) -> dict[str, Tensor]:
     """The native features [I, D_m] of every modality of the data, in its order.
 
     Args:
         model: its name.
         views: names that it has for views which are no modality.
+        as_stored: half floats of a memory map as they are; the model reads them in blocks.
 
     Raises:
         ConfigError: there is no modality, or one has a name that the model needs itself.
@@ -210,7 +212,7 @@ def item_features(data: HeteroData, model: str, *views: str) -> dict[str, Tensor
     for name in data.modalities:
         if name in (POPULARITY, HISTORY, *views) or hasattr(nn.ModuleDict(), name):
             raise ConfigError(f"a modality is named '{name}', a name that {model} uses itself; rename it")
-    return {modality: data["item"][modality] for modality in data.modalities}
+    return {m: data["item"][m] for m in data.modalities} if as_stored else native_features(data)
 
 
 def modality_shares(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.base import native_features
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.losses.ranking import RANKING_LOSSES
@@ -152,7 +153,7 @@ class Scoring(nn.Module):
             final: the embeddings of the model.
             data: what it was built on.
         """
-        features = {modality: data["item"][modality] for modality in data.modalities}
+        features = native_features(data)
         fixed = {name: view.item for name, view in self._fixed_views().items()}
         fits = {name: fit_feature_ridge(features, rows) for name, rows in fixed.items()}
         regressed = {name: fit.ridge for name, fit in fits.items()}

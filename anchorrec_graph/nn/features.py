@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from anchorrec_graph.graph.row_store import widened
+from anchorrec_graph.data.base import widened
 
 
 class FeatureTable(nn.Module):

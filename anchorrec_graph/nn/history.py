@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
+from anchorrec_graph.data.base import native_features
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.cache import cached_tensors
@@ -95,7 +96,7 @@ class History(nn.Module):
 
 def _factors(config: HistoryConfig, data: HeteroData) -> tuple[Tensor, Tensor]:
     edge_index, num_users, num_items = train_graph(data)
-    features = {modality: data["item"][modality] for modality in data.modalities}
+    features = native_features(data)
 
     def build() -> dict[str, Tensor]:
         rows = user_rows(data, "model.history.weight above 0")

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anchorrec_graph.data.base import widened
 from anchorrec_graph.graph.relation import Relation
-from anchorrec_graph.graph.row_store import RowStore, widened
+from anchorrec_graph.graph.row_store import RowStore
 from anchorrec_graph.nn.features import FeatureTable
 
 COLUMNS = 64  # of the features that are pooled at a time

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from anchorrec_graph.data.base import widened
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import cache
-from anchorrec_graph.graph.row_store import InMemory, OnDisk, widened
+from anchorrec_graph.graph.row_store import InMemory, OnDisk
 
 ROWS = torch.randn(11, 5, generator=torch.Generator().manual_seed(0))
 
