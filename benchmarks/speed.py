@@ -59,7 +59,7 @@ def write_data(folder: Path, seed: int = 0) -> None:
     features = {name: rows.astype(np.float32) for name, rows in raw.features.items()}
     rng = np.random.default_rng(seed)
     joined = np.concatenate([features["image"], features["text"]], axis=1)
-    mix = rng.standard_normal((joined.shape[1], 768), dtype=np.float32) / np.sqrt(768)
+    mix = rng.standard_normal((joined.shape[1], 768), dtype=np.float32) / np.float32(768**0.5)
     features["fused"] = joined @ mix
     for name, rows in features.items():
         np.save(folder / f"{name}_feat.npy", rows)

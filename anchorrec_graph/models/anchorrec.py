@@ -148,17 +148,16 @@ class AnchorRec(SampledRecommender):
     def propagate(self, graphs: Graphs | None = None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The id view of users [U, d] and items [I, d], each modality's of items; default: all."""
         graphs = self.whole() if graphs is None else graphs
-        views = {m: self._view(m, graphs) for m in self.modalities}
-        return *self._id_view(graphs), views
+        item = table_rows(self.item, graphs.item_ids)
+        views = {m: self._view(m, item, graphs) for m in self.modalities}
+        return *self._id_view(item, graphs), views
 
-    def _id_view(self, graphs: Graphs) -> tuple[Tensor, Tensor]:
-        tables = table_rows(self.user, graphs.user_ids), table_rows(self.item, graphs.item_ids)
-        x = self.backbone(torch.cat(tables), graphs.user_item)
+    def _id_view(self, item: Tensor, graphs: Graphs) -> tuple[Tensor, Tensor]:
+        x = self.backbone(torch.cat([table_rows(self.user, graphs.user_ids), item]), graphs.user_item)
         return x[: graphs.num_users], x[graphs.num_users :]
 
-    def _view(self, modality: str, graphs: Graphs) -> Tensor:
+    def _view(self, modality: str, item: Tensor, graphs: Graphs) -> Tensor:
         view, table = cast(ModalityView, self.views[modality]), cast(FeatureTable, self.features[modality])
-        item = table_rows(self.item, graphs.item_ids)
         return view.of(table, item, graphs.item_graphs[modality], graphs.item_ids)
 
     def _recovered(self, decoder: nn.Module, fused: Tensor) -> Tensor:
@@ -168,14 +167,15 @@ class AnchorRec(SampledRecommender):
 
     def learned_views(self) -> Iterator[tuple[str, View]]:
         """The views in the score, before it scales them, one after the other."""
-        graphs = self.whole()
-        yield ID, View(*self._id_view(graphs))
+        graphs, table = self.whole(), table_rows(self.item, None)
+        yield ID, View(*self._id_view(table, graphs))
         for m in self.score_views:
-            item = self._view(m, graphs)
+            item = self._view(m, table, graphs)
             yield m, View(self.user_from_item(item), item)
             del item  # before the next one is made
         if self.decoder is not None:
-            yield RECOVERED, View(None, self._recovered(self.decoder, self._view(self.config.fused, graphs)))
+            fused = self._view(self.config.fused, table, graphs)
+            yield RECOVERED, View(None, self._recovered(self.decoder, fused))
 
     def encode(self) -> Embeddings:
         return self.scoring.embeddings(dict(self.learned_views()))
