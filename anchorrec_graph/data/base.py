@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.checks import check_raw_data, check_split
+from anchorrec_graph.data.features import widened
 from anchorrec_graph.data.manifest import dataset_manifest
 from anchorrec_graph.data.raw import TEST, TRAIN, VALIDATION, RawData
 from anchorrec_graph.data.split import SPLITS, RandomSplitConfig, SplitConfig
@@ -104,8 +105,3 @@ def to_hetero_data(raw: RawData, label: NDArray[np.int64]) -> HeteroData:
 def native_features(data: HeteroData) -> dict[str, Tensor]:
     """The features [I, D_m] of every modality, in float32 at least: half floats of a memory map as a copy."""
     return {modality: widened(data["item"][modality]) for modality in data.modalities}
-
-
-def widened(rows: Tensor) -> Tensor:
-    """Rows of half floats as float32; others as they are."""
-    return rows.to(torch.promote_types(rows.dtype, torch.float32))

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+from torch import Tensor
 
 from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.errors import DataError
@@ -41,6 +43,11 @@ def open_features(path: Path) -> NDArray[np.floating[Any]]:
             f"({error}); the file is truncated, copy it again"
         ) from error
     return rows
+
+
+def widened(rows: Tensor) -> Tensor:
+    """Rows of half floats as float32; others as they are."""
+    return rows.to(torch.promote_types(rows.dtype, torch.float32))
 
 
 def find_features(folder: Path) -> dict[str, str]:

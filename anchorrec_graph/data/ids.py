@@ -53,4 +53,4 @@ class Ids:
 
     @property
     def _example(self) -> str:
-        return f"ids look like '{self.names[0]}'"
+        return f"ids look like '{self.names[0]}'" if self.names else f"there are no {self.noun}s"

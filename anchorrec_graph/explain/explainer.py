@@ -37,8 +37,8 @@ class Explainer:
             self.embeddings = model.encode()
         features = native_features(data)
         self.items = Items.of(data["item"].table, features)
-        self._users, self._items = Ids("user", data["user"].ids), Ids("item", self.items.ids)
-        self.user_ids = self._users.names
+        self._user_ids, self._item_ids = Ids("user", data["user"].ids), Ids("item", self.items.ids)
+        self.user_ids = self._user_ids.names
         self._bought, self._known = positives(data, "train"), positives(data, "train", "validation")
 
     @classmethod
@@ -60,8 +60,8 @@ class Explainer:
         Raises:
             DataError: an unknown user or item, or a user who has every item.
         """
-        user = self._users.row(user_id)
-        item = self._best(user) if item_id is None else self._items.row(item_id)
+        user = self._user_ids.row(user_id)
+        item = self._best(user) if item_id is None else self._item_ids.row(item_id)
         _, bought = self._bought.select(torch.tensor([user]))
         _, known = self._known.select(torch.tensor([user]))
         rows, reason = None, None
@@ -81,7 +81,7 @@ class Explainer:
         segment: Segment | None = None,
     ) -> pl.DataFrame:
         """The exact Shapley value of each view in a metric (`shapley_table`), for these users or for all."""
-        rows = None if users is None else self._users.rows(users).tolist()
+        rows = None if users is None else self._user_ids.rows(users).tolist()
         return shapley_table(self.embeddings, self.data, self.evaluate, split, metric, rows, segment)
 
     def _best(self, user: int) -> int:

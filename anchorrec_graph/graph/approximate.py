@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from anchorrec_graph.data.base import widened
+from anchorrec_graph.data.features import widened
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import hnsw, ivf
 from anchorrec_graph.graph.knn import KnnConfig, KnnEdges, keep_nearest, kept_edges

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.data.base import widened
+from anchorrec_graph.data.features import widened
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.relation import Relation, normalized_relation
 from anchorrec_graph.graph.sharing import team

@@ -17,7 +17,8 @@ def info_nce(query: Tensor, key: Tensor, count: Tensor, temperature: float) -> T
     distinct rows are given, with how often each occurs: row j then enters the
     denominator `count[j]` times, so that the value is that of the full batch.
 
-    Shapes: query, key [b, d], count [b] -> scalar, in [0, log B + 2 / temperature].
+    Shapes: query, key [b, d], count [b] -> scalar, in [0, log B + 2 / temperature] up to rounding. It can be
+    differentiated once.
     """
     query, key = functional.normalize(query, dim=1) / temperature, functional.normalize(key, dim=1)
     positive = ((query * key).sum(1) * count).sum()

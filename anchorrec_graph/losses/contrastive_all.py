@@ -16,7 +16,7 @@ def info_nce_over_all(query: Tensor, key: Tensor, rows: Tensor, count: Tensor, t
 
     with the positive in the denominator (LGMRec). The rows are taken as they are; of unit length, their
     products are cosines. Only the b distinct `rows` of the batch are given, with how often each occurs.
-    Time is O(b n d), memory O(n).
+    Time is O(b n d), memory O((b + n) d). It can be differentiated once.
 
     Shapes: query, key [n, d], rows and count [b] -> scalar.
     """

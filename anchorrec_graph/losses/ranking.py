@@ -132,7 +132,8 @@ class SoftmaxConfig(RankingLossConfig):
 class FullSoftmaxConfig(RankingLossConfig):
     """Softmax on cosines over all items: `SoftmaxConfig` with every item as a negative.
 
-    Time is O(b I d) for the b distinct users of the batch, memory O(I).
+    Time is O(b I d) for the b distinct users of the batch, memory O((b + I) d). The prior is a constant;
+    the loss can be differentiated once (`weighted_log_sums`).
     """
 
     name: Literal["full_softmax"] = "full_softmax"

@@ -181,7 +181,7 @@ class AnchorRec(SampledRecommender):
         return self.scoring.embeddings(dict(self.learned_views()))
 
     def final(self) -> Embeddings:
-        return self.scoring.final(view for _, view in self.learned_views())
+        return self.scoring.final(self.learned_views())
 
     def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:
         x, (_, _, views) = torch.cat([self.user.weight, self.item.weight]), self.propagate()
@@ -217,7 +217,7 @@ class AnchorRec(SampledRecommender):
             knn=config.knn,
             graphs=graphs,
             id_view=ID,
-            lent={ID: self.propagate()[1]},
+            lent={ID: self._id_view(self.item.weight, self.whole())[1]},
             fused=built if built in graphs else None,
             fusion={} if built is None else {m: fusion(x, width) for m, x in native.items()},
             regressed={},
@@ -225,7 +225,7 @@ class AnchorRec(SampledRecommender):
             dim=dim,
             unit=self.scoring.ranking.cosine,
         )
-        return self.scoring.attached(learned, self.encode(), data)
+        return self.scoring.attached(learned, self.final(), data)
 
     def whole(self) -> Graphs:
         graphs = {m: cast(Relation, self.item_graphs[m]) for m in self.modalities}

@@ -83,14 +83,15 @@ class Scoring(nn.Module):
             total = beside(total, name, view)
         return total
 
-    def final(self, views: Iterable[View]) -> Embeddings:
-        """`embeddings` to the bit, without its views, of which only one has to exist at a time."""
+    def final(self, views: Iterable[tuple[str, View]]) -> Embeddings:
+        """`embeddings` to the bit, without its views: each is let go before the next one is asked for."""
         user, item = torch.zeros(()), torch.zeros(())
-        for view in views:
+        for _, view in views:
             user = user if view.user is None else user + view.user
             item = item + view.item
-            del view  # before the next one is made
+            del view
         total = Embeddings(user, item, {})
+        del user, item
         if self.ranking.cosine:
             total = to_cosine(total)
         for view in self._fixed_views().values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from anchorrec_graph.data.base import widened
+from anchorrec_graph.data.features import widened
 
 
 class FeatureTable(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anchorrec_graph.data.base import widened
+from anchorrec_graph.data.features import widened
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.row_store import RowStore
 from anchorrec_graph.nn.features import FeatureTable
@@ -28,7 +28,8 @@ class ModalityView(nn.Module):
     view keeps the modality's structure whatever the ID table learns.
     `start = "feature+id"`: :math:`q^m_0 = T_m(x^m) + E`.
 
-    Features of half floats, also of a memory map, are widened to float32 a block at a time.
+    Features of half floats, also of a memory map, are widened to float32 a block at a time; all blocks are
+    kept where a gradient is taken.
 
     Shapes: features [I, D], E [I, d] -> [I, d].
     """
@@ -71,7 +72,8 @@ class ModalityView(nn.Module):
     def pool(self, table: FeatureTable, graph: Relation, store: RowStore) -> None:
         r"""Make :math:`A_m^L [X, 1]` of frozen features once, what the neighbours' add up to: [I, D + 1].
 
-        From then on `of` takes it for sampled graphs, if the view is linear in the features.
+        From then on `of` takes it for sampled graphs. Nothing is made for a view that does not add the ID
+        table or has no layers.
         """
         if not self.adds_item_table or self.num_layers == 0:
             return

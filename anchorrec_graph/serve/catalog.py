@@ -42,9 +42,9 @@ class Catalog:
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
         self.space, self.items, self.user_ids = contents.space, contents.items, contents.user_ids
-        self._users = Ids("user", self.user_ids)
-        self._items = Ids("item", self.items["item_id"].cast(pl.String))
-        self.item_ids = self._items.names
+        self._user_ids = Ids("user", self.user_ids)
+        self._item_ids = Ids("item", self.items["item_id"].cast(pl.String))
+        self.item_ids = self._item_ids.names
         self._similarity = Similarity(contents.space, contents.features)
 
     @classmethod
@@ -89,18 +89,18 @@ class Catalog:
         return Items.of(self.items, self.contents.features)
 
     def knows_user(self, user: str) -> bool:
-        return user in self._users
+        return user in self._user_ids
 
     def knows_item(self, item: str) -> bool:
-        return item in self._items
+        return item in self._item_ids
 
     def item_row(self, item: str) -> int:
         """The row of an item in `items`. Raises DataError if there is no such item."""
-        return self._items.row(item)
+        return self._item_ids.row(item)
 
     def user_rows(self, users: Sequence[str] | None) -> Tensor:
         """Row numbers of users, or of all. Raises DataError for an unknown one."""
-        return torch.arange(len(self._users)) if users is None else self._users.rows(users)
+        return torch.arange(len(self._user_ids)) if users is None else self._user_ids.rows(users)
 
     def recommend(
         self,
@@ -147,7 +147,7 @@ class Catalog:
             DataError: an unknown item, column, value or view, or k < 1.
             ConfigError: the model cannot make a user from items.
         """
-        items, wish = self._items.rows(history).unique(), Wish(k, filters, weights)
+        items, wish = self._item_ids.rows(history).unique(), Wish(k, filters, weights)
         query = sum_query(self._fold_in().parts(items))
         pairs = torch.stack([torch.zeros_like(items), items])
         seen = UserItems.from_pairs(pairs, 1, len(self.items)) if exclude_seen else None
@@ -175,7 +175,7 @@ class Catalog:
         Raises:
             DataError: an unknown item, name, column or value, k < 1, or an item that has no such features.
         """
-        rows = self._items.rows(items)
+        rows = self._item_ids.rows(items)
         similarity = self._similarity.between(self._similarity.shares(by), rows, self.item_ids)
         if across is not None:
             for place, row in enumerate(rows.tolist()):
@@ -200,7 +200,7 @@ class Catalog:
         query, bought, known = self._asked(user, history)
         rows, reason = None, fold if isinstance(fold, str) else None
         if isinstance(fold, FoldIn):
-            user_row = None if user is None else self._users.row(user)
+            user_row = None if user is None else self._user_ids.row(user)
             rows = fold.parts(bought, user_row)
             for name, part in rows.items():
                 part[0] = query.views[name][0] - part[1:].sum(0)
@@ -263,7 +263,7 @@ class Catalog:
             ConfigError: the model cannot make a user from items, or the shortlist misses too much.
         """
         users, items = named_pairs(interactions)
-        contents, drift = with_interactions(self.contents, self._fold_in(), users, self._items.rows(items))
+        contents, drift = with_interactions(self.contents, self._fold_in(), users, self._item_ids.rows(items))
         return Catalog(contents), drift
 
     def forget(self, users: Sequence[str]) -> Catalog:
@@ -282,7 +282,7 @@ class Catalog:
         if (user is None) == (history is None):
             raise DataError("give a user or a history, one of the two")
         if user is None:
-            items = self._items.rows(history or []).unique()
+            items = self._item_ids.rows(history or []).unique()
             return sum_query(self._fold_in().parts(items)), items, items
         row = self.user_rows([user])
         _, bought = self.contents.bought.select(row)

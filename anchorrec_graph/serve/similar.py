@@ -70,8 +70,10 @@ class Similarity:
         Raises:
             DataError: one of them has no row by any name; `names` are what an error calls the items.
         """
-        for row in rows[torch.stack([self._without(name)[rows] for name in shares]).all(0)].tolist():
-            raise DataError(f"item '{names[row]}' has nothing to compare by {' and '.join(shares)}")
+        empty = rows[torch.stack([self._without(name)[rows] for name in shares]).all(0)]
+        if len(empty):
+            name = names[int(empty[0])]
+            raise DataError(f"item '{name}' has nothing to compare by {' and '.join(shares)}")
         similarity = self.to_items(shares, {name: self.rows(name)[rows] for name in shares})
         similarity[torch.arange(len(rows)), rows] = -torch.inf
         return similarity

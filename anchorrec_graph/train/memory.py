@@ -46,7 +46,7 @@ def forecast(config: Config, data: HeteroData) -> dict[str, int]:
         step = int(SAVED * _saved(Trainer(model, data, config.train, Evaluator(config.evaluate, data), 0)))
         step += TABLES * table
     work = max(step, 2 * config.evaluate.block_size * num_items * 4) + WEIGHTS * weights
-    preparation = PREPARED * max([_size([data["item"][m]]) for m in data.modalities], default=0)
+    preparation = PREPARED * max([4 * data["item"][m].numel() for m in data.modalities], default=0)
     closed_form = _closed_form(model, data)
     parts = {
         "libraries": LIBRARIES,

@@ -27,3 +27,8 @@ def test_rows_are_in_the_order_of_the_names() -> None:
 def test_wrong_names_are_refused(names: list[str], message: str) -> None:
     with pytest.raises(DataError, match=message):
         USERS.rows(names)
+
+
+def test_an_error_of_no_ids_at_all_says_so() -> None:
+    with pytest.raises(DataError, match="unknown item 'x'; there are no items"):
+        Ids("item", []).row("x")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anchorrec_graph.data.base import widened
+from anchorrec_graph.data.features import widened
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import cache
 from anchorrec_graph.graph.row_store import InMemory, OnDisk

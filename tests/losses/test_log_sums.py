@@ -53,3 +53,20 @@ def test_large_products_stay_finite() -> None:
     value = weighted_log_sums(query, key, WEIGHT)
     for tensor in (value, *torch.autograd.grad(value, (query, key))):
         assert bool(torch.isfinite(tensor).all())
+
+
+def test_a_bias_of_another_type_is_read_and_one_with_a_gradient_is_refused() -> None:
+    (query, key), bias = tables(), torch.tensor([0.0, -2.0, 1.0, 0.5, 3.0])
+    found = weighted_log_sums(query, key, WEIGHT, bias)
+    torch.testing.assert_close(found, weighted_log_sums(query, key, WEIGHT, bias.double()))
+    with pytest.raises(ValueError, match="no gradient for its weight and its bias"):
+        weighted_log_sums(query, key, WEIGHT, bias.requires_grad_())
+
+
+def test_one_side_may_be_constant() -> None:
+    query, key = tables()
+    both = torch.autograd.grad(weighted_log_sums(query, key, WEIGHT), (query, key))
+    (of_key,) = torch.autograd.grad(weighted_log_sums(query.detach(), key, WEIGHT), key)
+    (of_query,) = torch.autograd.grad(weighted_log_sums(query, key.detach(), WEIGHT), query)
+    assert torch.equal(of_query, both[0])
+    assert torch.equal(of_key, both[1])

@@ -52,6 +52,11 @@ def test_a_float16_file_stays_a_memory_map(tmp_path: Path) -> None:
     np.save(tmp_path / "text_feat.npy", rows.astype(np.float64))
     data = MMRecConfig(folder=tmp_path).load()
     assert (data["item"]["image"].dtype, data["item"]["text"].dtype) == (torch.float16, torch.float32)
+    address = data["item"]["image"].data_ptr()
+    maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    (named,) = [line[0] for line in maps if line[-1] == str(tmp_path / "image_feat.npy")]
+    start, end = (int(bound, 16) for bound in named.split("-"))
+    assert start <= address < end
     assert {str(x.dtype) for x in native_features(data).values()} == {"torch.float32"}
     data["item"]["image"][0] = 0  # a copy of the process, as of open_features
     assert np.array_equal(np.load(tmp_path / "image_feat.npy"), rows)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import weakref
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -213,6 +215,26 @@ def test_rows_without_a_direction_keep_the_prior(config: RankingLossConfig) -> N
     scores = scoring(config, 0.6).embeddings(views).scores(torch.arange(USERS))
     expected = (torch.tensor(priors(0.6)) / config.logit_scale).double().repeat(USERS, 1)
     torch.testing.assert_close(scores, expected, rtol=1e-6, atol=1e-6)
+
+
+@each_loss
+def test_final_is_embeddings_without_views_and_holds_one_at_a_time(config: RankingLossConfig) -> None:
+    alive: list[weakref.ref[Tensor]] = []
+
+    def one_by_one() -> Iterator[tuple[str, View]]:
+        for name, view in learned().items():
+            assert all(rows() is None for rows in alive)
+            made = view.item.clone()
+            alive.append(weakref.ref(made))
+            yield name, View(view.user, made)
+            del made
+
+    model = scoring(config, 0.6, with_history=True)
+    found, expected = model.final(one_by_one()), model.embeddings(learned())
+    assert len(alive) == len(learned())
+    assert torch.equal(found.user, expected.user)
+    assert torch.equal(found.item, expected.item)
+    assert not found.views
 
 
 def test_sum_and_cosine() -> None:
