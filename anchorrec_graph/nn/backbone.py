@@ -87,11 +87,11 @@ class LightGCNBackbone(Backbone):
         self.num_layers = config.num_layers
 
     def forward(self, x: Tensor, graph: Relation) -> Tensor:
-        total = x
+        total = x.clone()
         for _ in range(self.num_layers):
             x = graph(x)
-            total = total + x
-        return total / (self.num_layers + 1)
+            total += x
+        return total.div_(self.num_layers + 1)
 
     def num_hops(self) -> int:
         return self.num_layers
