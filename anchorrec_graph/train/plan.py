@@ -22,7 +22,7 @@ SCORE_SECONDS = 6e-9  # of a user-item score and its place in the ranking, 64 co
 FIXED_BYTES, ROW_STEP_BYTES = 1.4 * GIB, 500.0  # libraries and a step; a step by user and item
 EDGE_BYTES = 24.0  # of an edge in a relation: both orders in int32, weight
 TABLE_COPIES = 4  # weights, two moments, the best so far
-VIEW_COPIES = 3.6  # of every view while final embeddings are made
+FINAL_COPIES = 2.9  # of the tables while final embeddings are made, beside what a step takes
 PARALLEL = 0.8  # of N processes' work that is gained
 
 
@@ -175,9 +175,8 @@ def _reduced_bytes(shop: Shop) -> int:
 
 
 def _whole_bytes(shop: Shop, processes: int) -> float:
-    """What evaluation adds: every view of all rows, and tables that were cut put together."""
-    views = VIEW_COPIES * _table_bytes(shop) * (shop.modalities + 2)
-    return views + (_table_bytes(shop) if processes > 1 else 0)
+    """What evaluation adds: final rows of all, made view by view, and tables that were cut put together."""
+    return (FINAL_COPIES + (processes > 1)) * _table_bytes(shop)
 
 
 def _engine(local: int, machines: int) -> str:
