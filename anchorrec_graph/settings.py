@@ -43,7 +43,7 @@ def unknown_name(kind: str, name: str, known: list[str]) -> str:
 
 
 def check_names(key: str, kind: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Refuse a name in the setting `key` that is none of the `known` ones.
+    """Refuse a name in the setting or option `key` that is none of the `known` ones.
 
     Raises:
         ConfigError: naming the key, the name and the one that is probably meant.

@@ -21,7 +21,7 @@ from anchorrec_graph.diagnose.removal import with_views
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate import EvaluateConfig, Evaluator, Split
 from anchorrec_graph.evaluate.user_items import positives
-from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.settings import check_names
 from anchorrec_graph.typing import Embeddings
 
 LEAST = 20  # items, or users, that a group needs
@@ -133,9 +133,7 @@ def audit_models(
         seen_views |= dict.fromkeys(embeddings.views)
         for view in ["", *_removed(embeddings, without)]:
             lists.setdefault((label, view), []).append(_lists(embeddings, view, evaluator, split))
-    for view in () if without == "each" else without:
-        if view not in seen_views:
-            raise ConfigError("--without: " + unknown_name("view", view, list(seen_views)))
+    check_names("--without", "view", () if without == "each" else without, seen_views)
     rows: list[Row] = []
     gaps: list[Row] = []
     for (label, view), of_seeds in lists.items():

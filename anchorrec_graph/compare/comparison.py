@@ -15,7 +15,7 @@ from anchorrec_graph.compare.runs import Job, Result, is_finished, make_jobs, re
 from anchorrec_graph.compare.table import Row, make_rows, shown_metrics
 from anchorrec_graph.compare.task import Task, shared_task
 from anchorrec_graph.errors import AnchorRecError, ConfigError
-from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.settings import check_names
 from anchorrec_graph.train.environment import environment
 
 Report = Callable[[str], None]  # gets a line per job
@@ -73,8 +73,7 @@ def compare(
     labels = [*(entry.label for entry in entries), *(externals or {})]
     check_labels(labels)
     reference = labels[0] if reference is None else reference
-    if reference not in labels:
-        raise ConfigError(f"--reference: {unknown_name('label', reference, labels)}")
+    check_names("--reference", "label", [reference], labels)
     shown = shown_metrics(metrics, entries[0].config.evaluate.metrics)
     jobs = make_jobs(entries, seeds, Path(out))
     task = shared_task(entries)

@@ -11,10 +11,9 @@ import polars as pl
 
 from anchorrec_graph.compare.costs import Cost, mean_cost
 from anchorrec_graph.compare.runs import Result
-from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate.metrics import METRICS, parse_metric
 from anchorrec_graph.evaluate.significance import holm, paired_t_test, paired_values, wilcoxon_test
-from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.settings import check_names
 
 DEFAULT_METRICS = ("Recall@20", "NDCG@20", "Recall@10", "NDCG@10")
 LEVEL = 0.05
@@ -60,9 +59,7 @@ def shown_metrics(asked: Sequence[str], measured: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: a metric that is not measured.
     """
-    for name in asked:
-        if name not in measured:
-            raise ConfigError(f"--metric: {unknown_name('metric', name, list(measured))}")
+    check_names("--metric", "metric", asked, measured)
     return list(asked) or [name for name in DEFAULT_METRICS if name in measured] or list(measured)
 
 

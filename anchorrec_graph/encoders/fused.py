@@ -8,11 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.knn import unit_rows
 from anchorrec_graph.graph.row_store import InMemory, RowStore
-from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.settings import check_names
 
 FUSED = "fused"
 FUSED_DIM = 256  # of each modality in a built fused feature, where no other is asked for
@@ -133,6 +132,5 @@ def add_fused(
     """
     if name in features:
         return features
-    if name != FUSED:
-        raise ConfigError("model.fused: " + unknown_name("modality", name, [*features, FUSED]))
+    check_names("model.fused", "modality", [name], [*features, FUSED])
     return {**features, FUSED: fuse_features(features, dim or FUSED_DIM, store)}

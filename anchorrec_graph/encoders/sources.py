@@ -11,7 +11,7 @@ import polars as pl
 
 from anchorrec_graph.data.prepared import ITEMS, read_manifest
 from anchorrec_graph.errors import ConfigError, DataError
-from anchorrec_graph.settings import unknown_name
+from anchorrec_graph.settings import check_names
 from anchorrec_graph.text import first_line
 
 LEAVES = "leaves the folder"
@@ -65,8 +65,7 @@ def texts(items: pl.DataFrame, columns: Sequence[str] | None) -> Sources:
 
 
 def _as_text(items: pl.DataFrame, name: str) -> pl.Expr:
-    if name not in items.columns:
-        raise ConfigError("--columns: " + unknown_name("column", name, items.columns))
+    check_names("--columns", "column", [name], items.columns)
     dtype, column = items.schema[name], pl.col(name)
     if dtype == pl.List(pl.String):
         stripped = column.list.eval(pl.element().str.strip_chars())
@@ -134,8 +133,7 @@ def _named(items: pl.DataFrame, folder: Path, suffixes: frozenset[str] | None) -
 
 
 def _listed(items: pl.DataFrame, folder: Path, column: str) -> list[Path | str]:
-    if column not in items.columns:
-        raise ConfigError("--columns: " + unknown_name("column", column, items.columns))
+    check_names("--columns", "column", [column], items.columns)
     if items.schema[column] != pl.String:
         raise ConfigError(f"--columns: '{column}' is {items.schema[column]}, not text; it must hold paths")
     return [_path(folder, value) for value in items[column]]

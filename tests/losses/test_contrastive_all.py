@@ -49,3 +49,11 @@ def test_a_batch_of_all_rows_is_info_nce() -> None:
     once = torch.ones(9, dtype=torch.long)
     expected = info_nce(query, key, once, 0.2)
     torch.testing.assert_close(info_nce_over_all(query, key, torch.arange(9), once, 0.2), expected)
+
+
+def test_large_products_stay_finite() -> None:
+    query, key = (table.float().requires_grad_() for table in tables(100.0))
+    loss = info_nce_over_all(query, key, ROWS, COUNT, 0.2)
+    assert bool(
+        torch.isfinite(torch.stack([loss, *(g.sum() for g in torch.autograd.grad(loss, (query, key)))])).all()
+    )
