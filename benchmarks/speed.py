@@ -65,16 +65,16 @@ def write_data(folder: Path, seed: int = 0) -> None:
         np.save(folder / f"{name}_feat.npy", rows)
 
 
-def baby_config(name: str, folder: Path) -> Config:
-    """The model and training settings of a configuration, on the data in `folder`."""
-    config = load_config(CONFIGS[name])
+def baby_config(path: Path, folder: Path) -> Config:
+    """The settings of a configuration file, on the data in `folder`."""
+    config = load_config(path)
     return Config.model_validate({**config.model_dump(), "dataset": {"name": "mmrec", "folder": str(folder)}})
 
 
 def measure(name: str, folder: Path, epochs: int) -> dict[str, Any]:
     """Time every step of one of our configurations in this process."""
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports torch._dynamo, once per process
-    config = baby_config(name, folder)
+    config = baby_config(CONFIGS[name], folder)
     parts: list[Any] = []
 
     def build() -> None:

@@ -80,18 +80,20 @@ class LightGCNBackboneConfig(BackboneConfig):
 
 @BACKBONES.register(LightGCNBackboneConfig)
 class LightGCNBackbone(Backbone):
-    r"""LightGCN (He et al., SIGIR 2020): :math:`\frac{1}{L+1} \sum_{l=0}^{L} \hat{A}^l X`."""
+    r"""LightGCN (He et al., SIGIR 2020): :math:`\frac{1}{L+1} \sum_{l=0}^{L} \hat{A}^l X`.
+
+    Added up from inside, :math:`X + \hat{A} (X + \hat{A} X)`, which holds one table less than term by term.
+    """
 
     def __init__(self, config: LightGCNBackboneConfig, embedding_dim: int) -> None:  # noqa: ARG002
         super().__init__()
         self.num_layers = config.num_layers
 
     def forward(self, x: Tensor, graph: Relation) -> Tensor:
-        total = x.clone()
+        total = x
         for _ in range(self.num_layers):
-            x = graph(x)
-            total += x
-        return total.div_(self.num_layers + 1)
+            total = graph(total).add_(x)
+        return total / (self.num_layers + 1)
 
     def num_hops(self) -> int:
         return self.num_layers

@@ -1,8 +1,10 @@
-"""benchmarks/speed.py, scale.py, modes.py and parallel.py on shops of a second."""
+"""benchmarks/speed.py, time_to_recall.py, scale.py, modes.py and parallel.py on shops of a second."""
 
 from __future__ import annotations
 
 import importlib
+import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -40,8 +42,8 @@ def modes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_every_part_of_an_epoch_is_timed(
     speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def tiny(name: str, folder: Path) -> Config:
-        assert name == "default"
+    def tiny(path: Path, folder: Path) -> Config:
+        assert path.name == "movielens.yaml"
         return tiny_config(folder, "model={name: anchorrec, embedding_dim: 8}")
 
     monkeypatch.setattr(speed, "baby_config", tiny)
@@ -51,6 +53,41 @@ def test_every_part_of_an_epoch_is_timed(
     flops, size = result["work"]["epoch_s"]
     assert flops > 0
     assert size > 0
+
+
+def test_a_curve_has_a_point_for_every_epoch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curves = benchmark("time_to_recall", monkeypatch)
+    settings = "train.epochs=2", "train.metric=Recall@20", "evaluate.metrics=[Recall@20]"
+    monkeypatch.setattr(curves, "baby_config", lambda _, folder: tiny_config(folder, *settings))
+    curves.curve("default", tmp_path, patience=5)
+    points = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [point["epoch"] for point in points] == [1, 2]
+    assert 0 < points[0]["seconds"] < points[1]["seconds"]
+    assert 0 < points[1]["recall@20"] <= 1
+
+
+def test_the_last_curve_sets_the_recall_to_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = benchmark("time_to_recall", monkeypatch)
+
+    def result(name: str, *points: tuple[float, float]) -> dict[str, object]:
+        keys = ("epoch", "seconds", "recall@20")
+        rows = [dict(zip(keys, (n, *point), strict=True)) for n, point in enumerate(points, 1)]
+        return {"implementation": name, "points": rows}
+
+    other = result("other", (50.0, 0.1), (100.0, 0.2), (150.0, 0.2))
+    fast, slow = result("fast", (4.0, 0.1), (8.0, 0.3)), result("slow", (9.0, 0.19))
+    _, _, *rows = curves.table([fast, slow, other]).splitlines()
+    assert rows[0] == "| fast | 0.3000 | 2 | 8 | 8 | 2 | 0.080 |"
+    assert rows[1] == "| slow | 0.1900 | 1 | 9 | not reached |  |  |"
+    assert rows[2] == "| other | 0.2000 | 2 | 100 | 100 | 2 | 1.000 |"
+
+
+def test_a_program_that_fails_ends_the_comparison(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    curves = benchmark("time_to_recall", monkeypatch)
+    with pytest.raises(SystemExit, match="exited with 3 after 0 epochs"):
+        curves.run("broken", [sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
 
 
 def test_every_stage_of_a_shop_is_measured(scale: ModuleType) -> None:
