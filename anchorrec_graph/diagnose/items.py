@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from anchorrec_graph.diagnose.groups import group_means, popularity_quartiles
+from anchorrec_graph.sample import fixed_sample
 
 ALL, QUARTILES = "all", ("q1", "q2", "q3", "q4")
 EXACT = 20_000  # items; above, samples of them are measured
 MAX_QUERIES, MAX_RANKED, MAX_ROWS = 2_000, 1_000, 10_000
-SAMPLE_SEED = 0  # the same items for every space, model and seed
 
 
 class Row(NamedTuple):
@@ -42,8 +42,7 @@ class Items(NamedTuple):
         every, quartile = torch.arange(count), popularity_quartiles(item_users)
         if count <= EXACT:
             return cls(item_users, quartile, every, every, every)
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(SAMPLE_SEED))
-        drawn = (order[:size].sort().values for size in (MAX_QUERIES, MAX_RANKED, MAX_ROWS))
+        drawn = (fixed_sample(count, size) for size in (MAX_QUERIES, MAX_RANKED, MAX_ROWS))
         return cls(item_users, quartile, *drawn)
 
     @property

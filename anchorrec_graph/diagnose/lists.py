@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.diagnose.dominance import absolute_shares, covariance_shares, ranking_shares
-from anchorrec_graph.diagnose.items import ALL, SAMPLE_SEED, Items, Row
+from anchorrec_graph.diagnose.items import ALL, Items, Row
 from anchorrec_graph.diagnose.popularity import concentration, list_log_degree
 from anchorrec_graph.diagnose.removal import (
     MAX_VIEWS,
@@ -23,6 +23,7 @@ from anchorrec_graph.diagnose.spaces import ORACLE, RANDOM, view_name
 from anchorrec_graph.evaluate import EvaluateConfig, Evaluator, Split
 from anchorrec_graph.evaluate.user_items import PAIRS, with_held_out_of
 from anchorrec_graph.explain.parts import view_parts
+from anchorrec_graph.sample import fixed_sample
 from anchorrec_graph.typing import Embeddings
 
 METRIC = "Recall@20"
@@ -45,8 +46,8 @@ class Lists:
         self.split, self.items = split, items
         config = settings.model_copy(update={"metrics": (METRIC,)})
         self.users = Evaluator(config, data).users(split)
-        self.listed = _some(self.users, max(1, MAX_SCORES // len(items.users)))
-        self.valued = _some(self.listed, MAX_USERS)
+        self.listed = self.users[fixed_sample(len(self.users), max(1, MAX_SCORES // len(items.users)))]
+        self.valued = self.listed[fixed_sample(len(self.listed), MAX_USERS)]
         data = with_held_out_of(data, split, self.listed)
         self.pairs = data[INTERACTS][PAIRS[split]]
         self.evaluator = Evaluator(config, data)
@@ -87,11 +88,3 @@ class Lists:
                 mean = float(value.mean()) if isinstance(value, Tensor) else value
                 if mean == mean:  # not NaN
                     yield Row(measure, view_name(name), "", ALL, mean)
-
-
-def _some(users: Tensor, count: int) -> Tensor:
-    """The same random `count` of the users every time, or all if there are no more."""
-    if len(users) <= count:
-        return users
-    order = torch.randperm(len(users), generator=torch.Generator().manual_seed(SAMPLE_SEED))
-    return users[order[:count]]

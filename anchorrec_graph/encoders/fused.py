@@ -11,6 +11,7 @@ from torch import Tensor
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.knn import unit_rows
 from anchorrec_graph.graph.row_store import InMemory, RowStore
+from anchorrec_graph.sample import fixed_sample
 from anchorrec_graph.settings import check_names
 
 FUSED = "fused"
@@ -66,8 +67,7 @@ def _drawn(features: Tensor) -> Tensor:
     """The rows that the basis is made of: all, or BASIS_ROWS of them."""
     if len(features) <= BASIS_ROWS:
         return features
-    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
-    return features[order[:BASIS_ROWS].sort().values]
+    return features[fixed_sample(len(features), BASIS_ROWS)]
 
 
 def _reduced(features: Tensor, basis: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from anchorrec_graph.evaluate.lists import align_lists
 from anchorrec_graph.evaluate.metrics import list_values, parse_metric, popularity, user_values
 from anchorrec_graph.evaluate.ranking import top_k
 from anchorrec_graph.evaluate.user_items import PAIRS, positives
+from anchorrec_graph.sample import fixed_sample
 from anchorrec_graph.settings import Settings
 from anchorrec_graph.train.ranks import ALONE, Ranks
 from anchorrec_graph.typing import Scorer
@@ -100,10 +101,7 @@ class Evaluator:
                 ".inter file or by dataset.split"
             )
         wanted = self.config.max_users
-        if wanted is None or wanted >= len(users):
-            return users
-        drawn = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))[:wanted]
-        return users[drawn.sort().values]
+        return users if wanted is None else users[fixed_sample(len(users), wanted)]
 
     def evaluate(self, scorer: Scorer, split: Split) -> RankingResult:
         """Rank all items that are not masked for every user with a held-out item.

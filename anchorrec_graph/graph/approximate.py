@@ -16,6 +16,7 @@ from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import hnsw, ivf
 from anchorrec_graph.graph.knn import KnnConfig, KnnEdges, keep_nearest, kept_edges
 from anchorrec_graph.graph.sharing import team
+from anchorrec_graph.sample import fixed_sample
 
 SAMPLE, SAMPLE_SEED = 1_000, 0  # items whose neighbours are also sought among all, for the recall
 TRIAL, TRIAL_SEED = 200, 1  # others, by which a search is chosen
@@ -53,8 +54,7 @@ class _Rows(NamedTuple):
 
     def drawn(self, count: int, seed: int) -> Tensor:
         """At most `count` of the items, ascending, the same ones every time."""
-        order = torch.randperm(len(self.items), generator=torch.Generator().manual_seed(seed))
-        return self.items[order[:count].sort().values]
+        return self.items[fixed_sample(len(self.items), count, seed)]
 
 
 class _Sample(NamedTuple):

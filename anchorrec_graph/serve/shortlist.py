@@ -13,6 +13,7 @@ from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.evaluate.ranking import TopK
 from anchorrec_graph.evaluate.user_items import UserItems
 from anchorrec_graph.graph.hnsw import LINKS, build_index, require_faiss, search_index
+from anchorrec_graph.sample import fixed_sample
 from anchorrec_graph.serve.space import Space
 
 EFFORT = 256  # items kept in sight in a search, at the least
@@ -115,7 +116,7 @@ def _measured(index: Any, space: Space) -> Shortlist:
 
 def measured_recall(shortlist: Shortlist, space: Space) -> float:
     """The share of the K best items of a sample of users that the shortlist finds, or others as good."""
-    users = torch.randperm(len(space.user), generator=torch.Generator().manual_seed(0))[:USERS]
+    users = fixed_sample(len(space.user), USERS)
     k, hits = min(K, len(space.item)), 0
     for block in users.split(BLOCK):
         rows = space.user[block]
