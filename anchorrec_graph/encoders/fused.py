@@ -60,7 +60,7 @@ def leading_basis(features: Tensor, dim: int) -> Tensor | None:
             vectors = torch.svd_lowrank(unit, q=min(dim + OVERSAMPLING, *unit.shape))[2]
         return {"basis": vectors[:, :dim].contiguous()}
 
-    return cached_tensors("basis", str(dim), features, build)["basis"]
+    return cached_tensors("basis", str(dim), [features], build)["basis"]
 
 
 def _drawn(features: Tensor) -> Tensor:

@@ -31,9 +31,13 @@ def cache_path(kind: str, settings: str, sources: Sequence[Tensor], suffix: str)
 
 
 def cached_tensors(
-    kind: str, settings: str, source: Tensor, build: Callable[[], dict[str, Tensor]], together: bool = False
+    kind: str,
+    settings: str,
+    sources: Sequence[Tensor],
+    build: Callable[[], dict[str, Tensor]],
+    together: bool = False,
 ) -> dict[str, Tensor]:
-    """`build()`, or its result kept from an earlier call with equal kind, settings and source content.
+    """`build()`, or its result kept from a call with equal kind, settings and content of the sources.
 
     A damaged file is built again. A folder that cannot be written costs only the reuse. Of several
     processes (`sharing.team`) the first builds, and the others read it.
@@ -41,7 +45,7 @@ def cached_tensors(
     Args:
         together: all of them call `build` at the same time, which shares the work among them.
     """
-    path = cache_path(kind, settings, [source], ".safetensors")
+    path = cache_path(kind, settings, sources, ".safetensors")
 
     def make() -> dict[str, Tensor]:
         kept = _kept(path)

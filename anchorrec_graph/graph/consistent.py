@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.knn import KnnConfig, KnnEdges, unit_rows
 from anchorrec_graph.topk import row_topk
@@ -73,6 +72,6 @@ def cached_consistent_edges(features: Mapping[str, Tensor], config: KnnConfig) -
         edges = consistent_knn_edges(features, config)
         return {f"{m}.{part}": x for m, e in edges.items() for part, x in e._asdict().items()}
 
-    settings = f"{config.model_dump_json()}|{list(features)}|{content_hash(*features.values())}"
-    tensors = cached_tensors("consistent", settings, next(iter(features.values())), build)
+    settings = f"{config.model_dump_json()}|{list(features)}"
+    tensors = cached_tensors("consistent", settings, list(features.values()), build)
     return {m: KnnEdges(tensors[f"{m}.edge_index"], tensors[f"{m}.edge_weight"]) for m in features}

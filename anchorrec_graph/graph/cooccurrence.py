@@ -85,7 +85,7 @@ def cached_cooccurrence_edges(
         return cooccurrence_edges(edge_index, num_users, num_items, config)._asdict()
 
     settings = f"{num_users}|{num_items}|{config.model_dump_json()}"
-    return KnnEdges(**cached_tensors("cooccurrence", settings, edge_index, build))
+    return KnnEdges(**cached_tensors("cooccurrence", settings, [edge_index], build))
 
 
 def cooccurrence_relation(

@@ -143,7 +143,7 @@ def cached_knn_graph(features: Tensor, config: KnnConfig) -> KnnGraph:
         return {**edges._asdict(), "recall": torch.tensor(recall, dtype=torch.float64)}
 
     settings = config.model_dump_json(exclude={"approximate"} if exact else None)
-    kept = cached_tensors("knn", settings, features, build, together=True)
+    kept = cached_tensors("knn", settings, [features], build, together=True)
     recall = float(kept["recall"]) if "recall" in kept else None
     return KnnGraph(KnnEdges(kept["edge_index"], kept["edge_weight"]), recall)
 

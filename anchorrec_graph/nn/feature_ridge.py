@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.knn import unit_rows
 
@@ -77,7 +76,6 @@ def fit_feature_ridge(features: Mapping[str, Tensor], rows: Tensor) -> RidgeFit:
                 }
         return best
 
-    settings = f"{STRENGTHS}|{width}|{content_hash(rows)}"
-    fit = cached_tensors("feature-ridge", settings, torch.cat(list(features.values()), dim=1), build)
+    fit = cached_tensors("feature-ridge", str(STRENGTHS), [rows, *features.values()], build)
     maps = dict(zip(features, fit["maps"].split(width), strict=True))
     return RidgeFit(FeatureRidge(fit["center"], maps), fit["left_out"], float(fit["strength"]))

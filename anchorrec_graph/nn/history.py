@@ -11,7 +11,6 @@ from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import native_features
-from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.cache import cached_tensors
 from anchorrec_graph.graph.relation import Relation
@@ -109,10 +108,8 @@ def _factors(config: HistoryConfig, data: HeteroData) -> tuple[Tensor, Tensor]:
         scale = (num_users / len(s)) ** 0.5
         return {"purchase": scale * (weights @ (v / s)), "item": v * s / scale}
 
-    widths = [x.shape[1] for x in features.values()]
-    settings = f"{config.model_dump_json(exclude={'weight'})}|{num_users}|{widths}|{content_hash(edge_index)}"
-    source = torch.cat([torch.empty(num_items, 0), *features.values()], dim=1)
-    factors = cached_tensors("history", settings, source, build)
+    settings = f"{config.model_dump_json(exclude={'weight'})}|{num_users}|{num_items}"
+    factors = cached_tensors("history", settings, [edge_index, *features.values()], build)
     return factors["purchase"], factors["item"]
 
 

@@ -30,8 +30,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_equal_content_is_built_once(folder: Path) -> None:
     build = Builder()
-    first = cached_tensors("kind", "s", torch.ones(3), build)
-    second = cached_tensors("kind", "s", torch.ones(3), build)
+    first = cached_tensors("kind", "s", [torch.ones(3)], build)
+    second = cached_tensors("kind", "s", [torch.ones(3)], build)
     assert build.calls == 1
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -39,19 +39,21 @@ def test_equal_content_is_built_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "source"),
+    ("kind", "settings", "sources"),
     [
-        ("kind", "s", torch.tensor([1.0, 1.0, 1.0 + 1e-7])),
-        ("kind", "s", torch.ones(3, 1)),
-        ("kind", "s", torch.ones(3, dtype=torch.float64)),
-        ("kind", "t", torch.ones(3)),
-        ("other", "s", torch.ones(3)),
+        ("kind", "s", [torch.tensor([1.0, 1.0, 1.0 + 1e-7])]),
+        ("kind", "s", [torch.ones(3, 1)]),
+        ("kind", "s", [torch.ones(3, dtype=torch.float64)]),
+        ("kind", "s", [torch.ones(2), torch.ones(1)]),
+        ("kind", "s", [torch.ones(3), torch.ones(0)]),
+        ("kind", "t", [torch.ones(3)]),
+        ("other", "s", [torch.ones(3)]),
     ],
 )
-def test_a_change_builds_again(folder: Path, kind: str, settings: str, source: Tensor) -> None:
+def test_a_change_builds_again(folder: Path, kind: str, settings: str, sources: list[Tensor]) -> None:
     build = Builder()
-    cached_tensors("kind", "s", torch.ones(3), build)
-    cached_tensors(kind, settings, source, build)
+    cached_tensors("kind", "s", [torch.ones(3)], build)
+    cached_tensors(kind, settings, sources, build)
     assert build.calls == 2
 
 
@@ -67,13 +69,13 @@ def test_a_change_builds_again(folder: Path, kind: str, settings: str, source: T
 )
 def test_a_damaged_file_is_built_again(folder: Path, damage: Callable[[bytes], bytes]) -> None:
     build = Builder()
-    expected = cached_tensors("kind", "s", torch.ones(3), build)
+    expected = cached_tensors("kind", "s", [torch.ones(3)], build)
     path = next(folder.rglob("*.safetensors"))
     path.write_bytes(damage(path.read_bytes()))
-    found = cached_tensors("kind", "s", torch.ones(3), build)
+    found = cached_tensors("kind", "s", [torch.ones(3)], build)
     assert build.calls == 2
     assert torch.equal(found["a"], expected["a"])
-    cached_tensors("kind", "s", torch.ones(3), build)
+    cached_tensors("kind", "s", [torch.ones(3)], build)
     assert build.calls == 2  # the file was repaired
 
 
@@ -82,7 +84,7 @@ def test_an_unwritable_folder_costs_only_the_reuse(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("ANCHORREC_CACHE", str(tmp_path / "file" / "cache"))
     build = Builder()
     for calls in (1, 2):
-        assert cached_tensors("kind", "s", torch.ones(3), build).keys() == {"a", "b"}
+        assert cached_tensors("kind", "s", [torch.ones(3)], build).keys() == {"a", "b"}
         assert build.calls == calls
 
 
