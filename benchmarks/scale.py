@@ -7,8 +7,9 @@ A planted shop of n users, n items and ten pairs per user, features of 384 and 2
 data (draw, split, check), graphs (all that the model makes of its features, made anew: item graphs, by
 faiss beyond 50,000 items; fused, reduced and pooled rows), steps (the first `--steps` of a training
 epoch, from which the epoch is reckoned: all its steps are alike; 0: the whole epoch), evaluation (encode,
-then rank all items for 10,000 users). Every size runs in a process of its own; peak memory is the
-process's, by stage (VmHWM, set back before each; it counts the pages of memory maps too).
+then rank all items for 10,000 users), and epochs again with fewer neighbours drawn. Every size runs in a
+process of its own; peak memory is the process's, by stage (VmHWM, set back before each; it counts the pages
+of memory maps too).
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ RESULTS = Path("benchmarks/results/scale.json")
 USERS_EVALUATED = 10_000
 LEAST_RECALL = 0.8  # at 10^6 items some neighbours in the fused feature are any of the others, by chance
 MEASURES = ("seconds", "processor_s", "peak_gib")
-STAGES = ("data", "graphs", "epoch", "evaluation")
+FEWER = {"epoch 5, 2": (5, 2), "epoch 3, 1": (3, 1)}  # neighbours by hop; "epoch" has the default, 10, 5
+STAGES = ("data", "graphs", "epoch", "evaluation", *FEWER)
 
 
 def config_of(size: int, *overrides: str) -> Config:
@@ -89,21 +91,35 @@ def run(size: int, steps: int) -> dict[str, Any]:
         with measured(stages, "graphs"):
             model = build_model(config.model, data)
             trainer = Trainer(model, data, config.train, Evaluator(config.evaluate, data), 0)
-    total = -(-trainer.edge_index.shape[1] // config.train.batch_size)
+    pairs, evaluator = trainer.edge_index.shape[1], trainer.evaluator
+    total = -(-pairs // config.train.batch_size)
+    done = reckon_epoch(trainer, steps, total, stages, "epoch")
+    model.eval()
+    with measured(stages, "evaluation"), torch.no_grad():
+        evaluator.evaluate(model.final(), "validation")
+    del trainer  # its moments, before the next one has its own
+    for name, num_neighbors in FEWER.items():
+        train = config.train.model_copy(update={"num_neighbors": num_neighbors})
+        reckon_epoch(Trainer(model, data, train, evaluator, 0), steps, total, stages, name)
+    return {
+        "items": size, "pairs": pairs, "stages": stages, "steps_run": done,
+        "steps_of_epoch": total, "threads": torch.get_num_threads(), **recalls(model),
+    }  # fmt: skip
+
+
+def reckon_epoch(
+    trainer: Trainer, steps: int, total: int, stages: dict[str, dict[str, float]], name: str
+) -> int:
+    """Run and measure `steps` of an epoch, or all, and reckon the seconds of its `total`; how many were run."""
     done = 0
-    with measured(stages, "steps"), deterministic():
+    trainer.model.train()
+    with measured(stages, name), deterministic():
         for batches, count in itertools.islice(trainer.steps(), steps or None):
             trainer.step(batches, count)
             done += 1
-    whole = {what: stages["steps"][what] * total / done for what in ("seconds", "processor_s")}
-    stages["epoch"] = {**stages["steps"], **whole}
-    model.eval()
-    with measured(stages, "evaluation"), torch.no_grad():
-        trainer.evaluator.evaluate(model.final(), "validation")
-    return {
-        "items": size, "pairs": trainer.edge_index.shape[1], "stages": stages, "steps_run": done,
-        "steps_of_epoch": total, "threads": torch.get_num_threads(), **recalls(model),
-    }  # fmt: skip
+    for what in ("seconds", "processor_s"):
+        stages[name][what] *= total / done
+    return done
 
 
 def growth(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
