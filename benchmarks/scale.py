@@ -110,7 +110,7 @@ def run(size: int, steps: int) -> dict[str, Any]:
 def reckon_epoch(
     trainer: Trainer, steps: int, total: int, stages: dict[str, dict[str, float]], name: str
 ) -> int:
-    """Run and measure `steps` of an epoch, or all, and reckon the seconds of its `total`; how many were run."""
+    """Run and measure `steps` of an epoch, or all; reckon the seconds of its `total`. How many were run."""
     done = 0
     trainer.model.train()
     with measured(stages, name), deterministic():
