@@ -76,11 +76,13 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
         batch = users, positives, self.negatives.sample(users, generator)
         starts = {USER: self._distinct(USER, users), ITEM: self._distinct(ITEM, *batch[1:])}
         drawn = {kind: _Drawn(csr, self.num_nodes[kind[2]]) for kind, csr in self.edges.items()}
-        for walk in self.walks:
-            frontier = starts[walk.start]
-            for hop, kind in enumerate(walk.steps):
-                count = self.num_neighbors[min(hop, len(self.num_neighbors) - 1)]
-                frontier = self._distinct(kind[0], drawn[kind].sources(frontier, count, generator))
+        frontiers = [starts[walk.start] for walk in self.walks]
+        for hop in range(max(len(walk.steps) for walk in self.walks)):  # a node draws for its nearest hop
+            count = self.num_neighbors[min(hop, len(self.num_neighbors) - 1)]
+            for place, walk in enumerate(self.walks):
+                for kind in walk.steps[hop : hop + 1]:
+                    sources = drawn[kind].sources(frontiers[place], count, generator)
+                    frontiers[place] = self._distinct(kind[0], sources)
         return self._output(index.input_id, batch, drawn)
 
     def _distinct(self, kind: str, *ids: Tensor) -> Tensor:

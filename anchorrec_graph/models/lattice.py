@@ -19,7 +19,8 @@ from anchorrec_graph.losses.regularization import squared_norm_penalty
 from anchorrec_graph.models.base import (
     MODELS,
     EmbeddingModelConfig,
-    Recommender,
+    Propagated,
+    PropagatingRecommender,
     item_features,
     xavier_table,
 )
@@ -50,7 +51,7 @@ class LATTICEConfig(EmbeddingModelConfig):
 
 
 @MODELS.register(LATTICEConfig)
-class LATTICE(Recommender):
+class LATTICE(PropagatingRecommender):
     r"""The item graph is learned: neighbours by native features and, anew each epoch, by projected ones.
 
     .. math::
@@ -62,9 +63,9 @@ class LATTICE(Recommender):
 
     with row degrees D and the native share :math:`\lambda`. As in the public code the backbone's
     operator is D^-1 (A + I) over the user-item graph. Only the k n M chosen cosines are computed with
-    a gradient, no n x n matrix. As there, too, T, b and the features X learn from the first batch of
-    an epoch only: the other batches use the graph that this one built, as a constant. Evaluation
-    builds the graph of the current parameters, which is also what the public code does.
+    a gradient, no n x n matrix. As there, too, T, b and the features X learn from the first step of
+    an epoch only (there, a step is a batch): the other steps use the graph that this one built, as a
+    constant. Evaluation builds the graph of the current parameters, which is also what the public code does.
 
     Loss: ranking loss + l2_weight / 2B (|F_u|^2 + |F_p|^2 + |F_n|^2), whichever ranking loss is chosen.
 
@@ -91,7 +92,7 @@ class LATTICE(Recommender):
         self.user = xavier_table(self.num_users, dim)
         self.item = xavier_table(num_items, dim)
         self.backbone = build_backbone(config.backbone, dim)
-        self.epoch_graph: Relation | None = None  # until a batch has built it
+        self.epoch_graph: Relation | None = None  # until a step has built it
         # each modality's projected rows and their neighbours: an evaluation and the next epoch share them
         self.neighbours: dict[str, tuple[Tensor, Tensor]] = {}
 
@@ -140,13 +141,15 @@ class LATTICE(Recommender):
         x = torch.cat([self.user.weight, self.item.weight])
         return self.scoring.user_parts({"id": self.backbone.row_parts(x, self.user_item, user)}, items)
 
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        config = self.config
+    def propagated(self) -> Propagated:
         graph = self.item_graph() if self.epoch_graph is None else self.epoch_graph
         user, item, structure = self.propagate(graph)
-        item = item + structure
         graph.weight = graph.weight.detach()
         self.epoch_graph = graph
+        return Propagated(user, item + structure, {})
+
+    def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
+        config, (user, item, *_) = self.config, propagated
         triple = user[batch.users], item[batch.positive_items], item[batch.negative_items]
         return {
             "ranking": self.scoring.loss(user, item, batch),

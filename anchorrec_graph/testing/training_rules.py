@@ -56,7 +56,10 @@ def shared_propagation_rule(case: ModelCase) -> None:
     torch.manual_seed(0)
     values = add_gradient(found, parts)
     torch.manual_seed(0)
-    terms = [expected.loss_terms(part) for part in parts]
+    terms = []
+    for part in parts:  # each as an epoch's first: all batches of a step read what its first one makes
+        expected.start_epoch(torch.Generator().manual_seed(0))
+        terms.append(expected.loss_terms(part))
     torch.stack([term.double() / len(parts) for one in terms for term in one.values()]).sum().backward()
     for name, value in values.items():
         mean = torch.stack([one[name].detach().double() for one in terms]).mean()

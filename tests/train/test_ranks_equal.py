@@ -32,7 +32,8 @@ from anchorrec_graph.train.ranks import ALONE, Ranks
 
 SAMPLED = "train.mode=sampled", "train.num_neighbors=[4, 2]", "model.loss={name: softmax, num_negatives: 8}"
 SHARDED = ("sharded lightgcn", "sharded anchorrec")
-MODELS = ("lightgcn", "anchorrec", "vbpr", "parts", "sampled lightgcn", "sampled anchorrec", *SHARDED)
+WITHOUT_NOISE = ("lightgcn", "anchorrec", "vbpr", "lattice", "freedom", "mgcn", "alignrec", "damrs")
+MODELS = (*WITHOUT_NOISE, "parts", "sampled lightgcn", "sampled anchorrec", *SHARDED)
 PER_STEP = (4, 5)  # 5 is no multiple of 2 or 4
 SIZES = (2, 4)
 

@@ -141,6 +141,26 @@ def test_a_batch_reaches_part_of_the_shop_only(tmp_path: Path) -> None:
     assert len(part.graphs.item_ids) < 120
 
 
+def test_a_node_draws_for_its_nearest_hop(tmp_path: Path) -> None:
+    """Items of the batch are one hop away from its items and two from its users: they draw for the first."""
+    config = sampled_config(
+        tmp_path, MODELS_HERE[0], "train.num_neighbors=[4, 1]", "dataset.interactions_per_user=20"
+    )
+    trainer = training(config, config.dataset.load())
+    part = next(trainer.batches())
+    assert isinstance(part, SampledBatch)
+    users, items = part.graphs.user_ids, part.graphs.item_ids
+    assert users is not None
+    assert items is not None
+    batch = in_whole(part)
+    degree = torch.bincount(trainer.edge_index[1], minlength=40).clamp(max=4)
+    drawn = part.graphs.user_item.csr()[0].diff()
+    assert drawn[: len(users)][torch.isin(users, batch.users)].eq(4).all()
+    near = torch.isin(items, torch.cat([batch.positive_items, batch.negative_items]))
+    assert drawn[len(users) :][near].equal(degree[items[near]])
+    assert drawn[len(users) :][~near].max() <= 1
+
+
 def test_the_mean_over_draws_is_the_whole_product(tmp_path: Path) -> None:
     """One hop of the id view, whose weights are scaled by what was not drawn."""
     layers = {"backbone": {"name": "lightgcn", "num_layers": 1}}
