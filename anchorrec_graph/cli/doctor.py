@@ -19,7 +19,7 @@ from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.cache import cache_dir
 from anchorrec_graph.train.environment import environment
 from anchorrec_graph.train.memory import forecast
-from anchorrec_graph.train.plan import Shop, read_shop, verdict
+from anchorrec_graph.train.plan import Shop, keys, read_shop, verdict
 from anchorrec_graph.train.plan import plan as make_plan
 
 MIB = 2**20
@@ -30,12 +30,19 @@ def show_plan(shop: Shop, as_json: bool) -> None:
     if as_json:
         print_json({"stages": [stage._asdict() for stage in stages], "verdict": verdict(shop, stages)})
         return
-    title = f"{shop.items:.3g} items, {shop.users:.3g} users, {shop.interactions:.3g} interactions"
+    title = (
+        f"{shop.items:.3g} items, {shop.users:.3g} users, {shop.interactions:.3g} interactions on "
+        f"{_count(shop.machines, 'machine')} of {_count(shop.cores, 'core')} and {shop.memory_gib:g} GiB"
+    )
     rows: list[list[object]] = [
         [stage.name, _time(stage.seconds), f"{stage.memory_gib:.1f}", stage.engine] for stage in stages
     ]
     print_table(title, ["stage", "time", "GiB per process", "by"], rows)
     print(verdict(shop, stages))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _time(seconds: float) -> str:
@@ -48,9 +55,11 @@ def _time(seconds: float) -> str:
 def doctor(
     sizes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="With --plan: items=1e6 users=1e6 ..."),
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="With --plan: items=1e6 users=1e6 interactions=1e7 ..."
+        ),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Memory and time of a shop of any size.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help=f"Memory and time by stage of {keys()}.")] = False,
     config: OptionalConfigPath = None,
     override: Overrides = None,
     as_json: AsJson = False,
@@ -58,8 +67,8 @@ def doctor(
 ) -> None:
     """Show versions and machine, and forecast memory.
 
-    With --config: how much memory that run will need. With --plan: memory and time by stage for items=N
-    users=N interactions=N, and machines=N cores=N memory_gib=N.
+    With --config: how much memory that run will need. With --plan: memory and time by stage of a shop of
+    any size, of which items, users and interactions must be given.
     """
     if plan:
         show_plan(read_shop(sizes or ()), as_json)

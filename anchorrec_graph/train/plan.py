@@ -1,32 +1,50 @@
-"""What a shop of any size would need: memory and time by stage, from measured constants."""
+"""What a shop of any size would need, by stage, from measured constants; docs/scale.md has examples."""
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, ValidationError
+from pydantic_core import PydanticUndefined
 
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph import ivf
+from anchorrec_graph.graph.approximate import SAMPLE, TRIAL
 from anchorrec_graph.graph.knn import ApproximateConfig
 from anchorrec_graph.settings import Settings, unknown_name
 
 GIB = 2**30
+INT32 = 2**31 - 1  # edges and nodes up to which a relation has int32 indices
 # Measured on 2 cores of an AMD EPYC, torch 2.13 for CPU, one thread; commands in benchmarks/README.md.
-ROW_SECONDS, ROW_BYTES = 2.4e-6, 140.0  # prepare, by raw interaction: 10^7 rows in 24 s and 1.31 GiB
-# faiss, inverted lists: 48 s of a core for 10^5 items x 1,152 columns, exponent 1.0 to 1.4
-KNN_SECONDS, KNN_ITEMS, KNN_WIDTH, KNN_GROWTH = 5.3, 1e5, 128, 1.4
-STEP_SECONDS, STEP_BATCH = 2.6, 2048  # one sampled step of AnchorRec, fan-out 10 and 5, 10^6 items
-SCORE_SECONDS = 6e-9  # of a user-item score and its place in the ranking, 64 columns
-FIXED_BYTES, ROW_STEP_BYTES = 1.4 * GIB, 500.0  # libraries and a step; a step by user and item
-EDGE_BYTES = 24.0  # of an edge in a relation: both orders in int32, weight
+# Prepare, CSV, with both cores: 10^7 rows in 20 to 24 s and 1.3 GiB.
+RAW_SECONDS, RAW_BYTES = 2.4e-6, 85.0  # of a raw interaction
+# Exact graphs, of a pair of items: the k nearest, and a column. 70 s for 10^5 items x 128 columns.
+PAIR_SECONDS, COLUMN_SECONDS = 4.7e-9, 1.76e-11
+# Inverted lists: 48 s for 10^5 items x 1,152 columns, 1,206 s for 10^6; two processes 1.5 times.
+FLOPS = 2e10  # a second, of products of rows with centres or with rows
+READ_SECONDS = 1.8e-7  # of an item and a column while the nearest lists are read
+FEATURE_SECONDS = 6e-8  # of an item and a column in what is kept of features, made by the first process
+STEP_BATCH, TRAINING = 2048, 0.8  # pairs of a batch; share of interactions that train
+# A sampled step of AnchorRec with fan-out 10 and 5, by items: seconds, and GiB beside what is held.
+STEPS = ((1e4, 0.30, 0.3), (1e5, 0.82, 0.8), (1e6, 2.57, 1.1))
+NODE_SECONDS = 1e-8  # of a user or item for each batch: masks of the sampler; 2.1 s at 10^8 and 10^8
+PARALLEL = 0.7  # of N processes' work that is gained; .70 to .79, measured with two only
+SCORE_SECONDS, BLOCK = 3.6e-9, 256  # of a score and its place in the ranking; users ranked at once
+HOPS, EDGE_SECONDS = 2, 9e-8  # of the backbone; an edge travelled, both with 64 columns
+LIBRARIES = 0.45 * GIB
+EDGE_BYTES, WIDE_EDGE_BYTES = 24.0, 48.0  # in a relation: both orders and the weight; int32, int64
+PAIR_BYTES = 68.0  # edge index 16, time 8, negatives 8, order 8, input ids 8, evaluator 16, column 4
+NODE_BYTES = 200.0  # of a user or item: ids, titles, row pointers, masks
 TABLE_COPIES = 4  # weights, two moments, the best so far
 FINAL_COPIES = 2.9  # of the tables while final embeddings are made, beside what a step takes
-PARALLEL = 0.8  # of N processes' work that is gained
+REDUCED = 256  # columns that a modality is reduced to
 
-
-Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
 
 
 class Shop(Settings):
@@ -35,14 +53,62 @@ class Shop(Settings):
     items: Size
     users: Size
     interactions: Size
-    machines: PositiveInt = 1
-    cores: PositiveInt = 2  # of a machine
+    machines: Count = 1
+    cores: Count = 2  # of a machine
     memory_gib: Size = 24.0  # of a machine
-    dim: PositiveInt = 64
-    modalities: PositiveInt = 2  # beside the fused one
-    feature_dim: PositiveInt = 320  # columns of a modality
-    k: PositiveInt = 10
+    dim: Count = 64
+    modalities: Count = 2  # beside the fused one
+    feature_dim: Count = 320  # columns of a modality
+    k: Count = 10
     users_evaluated: Size = 10_000.0
+
+    @property
+    def pairs(self) -> float:
+        """Those that train."""
+        return TRAINING * self.interactions
+
+    @property
+    def batches(self) -> int:
+        """Of an epoch."""
+        return math.ceil(self.pairs / STEP_BATCH)
+
+    @property
+    def nodes(self) -> float:
+        return self.users + self.items
+
+    @property
+    def native(self) -> int:
+        """Columns of all modalities but the fused one."""
+        return self.modalities * self.feature_dim
+
+    @property
+    def fused(self) -> int:
+        """Columns of the fused feature: every modality is reduced first."""
+        return self.modalities * min(REDUCED, self.feature_dim)
+
+    @property
+    def reduced(self) -> int:
+        """Columns of all features as the model reads them."""
+        return self.fused + min(REDUCED, self.fused)
+
+
+class Team(NamedTuple):
+    """Processes that make graphs, train and evaluate together, each with one thread."""
+
+    local: int  # on each machine
+    machines: int
+
+    @property
+    def size(self) -> int:
+        return self.local * self.machines
+
+    @property
+    def engine(self) -> str:
+        if self.size == 1:
+            return "train.mode=sampled, one process"
+        where = "" if self.machines == 1 else f" on each of {self.machines} machines"
+        settings = f"train.mode=sampled train.shard_tables=true train.batches_per_step={self.size}"
+        return f"{settings}, torchrun, {_processes(self.local)}{where}"
 
 
 class Stage(NamedTuple):
@@ -54,11 +120,18 @@ class Stage(NamedTuple):
     engine: str
 
 
+def keys() -> str:
+    """The keys of a shop with their defaults, N where there is none."""
+    fields = Shop.model_fields.items()
+    defaults = {key: "N" if f.default is PydanticUndefined else f"{f.default:g}" for key, f in fields}
+    return " ".join(f"{key}={default}" for key, default in defaults.items())
+
+
 def read_shop(pairs: Iterable[str]) -> Shop:
     """A shop from `key=value` words.
 
     Raises:
-        ConfigError: a word is no such pair, or names or values are wrong.
+        ConfigError: a word is no such pair, or repeats a key, or names or values are wrong.
     """
     values: dict[str, str] = {}
     for pair in pairs:
@@ -67,6 +140,8 @@ def read_shop(pairs: Iterable[str]) -> Shop:
             raise ConfigError(f"--plan '{pair}': expected key=value, for example items=1e6")
         if key not in Shop.model_fields:
             raise ConfigError("--plan: " + unknown_name("key", key, list(Shop.model_fields)))
+        if key in values:
+            raise ConfigError(f"--plan: {key} is given twice, as {values[key]} and {text}")
         values[key] = text
     try:
         return Shop.model_validate({key: _number(text) for key, text in values.items()})
@@ -88,100 +163,136 @@ def _number(text: str) -> float | int | str:
 def plan(shop: Shop) -> list[Stage]:
     r"""Prepare, item graphs, an epoch, an evaluation: what each takes, and what runs it.
 
-    Seconds of a stage are its work on one core over the cores that share it:
+    With P = .8 interactions training pairs, B = ceil(P / 2048) batches, n items, u users, c columns of all
+    features with the fused one, k neighbours, and N processes (as many as fit, at most B), seconds are
 
-    - prepare: interactions x `ROW_SECONDS`, one process;
-    - item graphs: by modality :math:`5.3 (n / 10^5)^{1.4} \cdot` columns / 128 on all cores of one machine;
-    - epoch: interactions / 2048 steps of `STEP_SECONDS`; smaller shops take less, .8 s at 10^5 items;
-    - evaluation: users x items x `SCORE_SECONDS`.
+    - prepare: interactions x `RAW_SECONDS`, one process;
+    - item graphs: of up to 50,000 items :math:`n^2` (`PAIR_SECONDS` x graphs + `COLUMN_SECONDS` c) / N, of
+      more c `_ivf_seconds`; and n c `FEATURE_SECONDS`, by one process;
+    - epoch: B (seconds of `STEPS` + (u + n) `NODE_SECONDS`) / G(N), with G(1) = 1 and G(N) = `PARALLEL` N;
+    - evaluation: `EDGE_SECONDS` of every edge travelled, by each process, and users evaluated x n x
+      `SCORE_SECONDS` / G(blocks of 256 users, or N if there are fewer), both x dim / 64.
 
-    Memory is that of one process, of as many on a machine as fit. Several share the tables and their moments
-    (`train.shard_tables`); each has the graphs and features (`model.features_on_disk`), and whole tables
-    while it evaluates.
+    Memory is that of one process; none of it is cut over processes but the tables and their moments
+    (`train.shard_tables`). Pages of memory maps count for each, though those of a machine share them.
     """
-    exact = shop.items <= ApproximateConfig().above
-    local = next((n for n in range(shop.cores, 0, -1) if n * _evaluation(shop, n) <= shop.memory_gib), 1)
-    processes, evaluation = local * shop.machines, _evaluation(shop, local)
-    training = evaluation - _whole_bytes(shop, processes) / GIB
-    shared = processes if processes == 1 else PARALLEL * processes
-    epoch, scores = (
-        shop.interactions / STEP_BATCH * STEP_SECONDS,
-        shop.users_evaluated * shop.items * shop.dim / 64,
-    )
+    team, exact = _team(shop), shop.items <= ApproximateConfig().above
+    search = "exact, blockwise" if exact else "faiss inverted lists (extra ann)"
+    epoch = shop.batches * (_of_step(shop, 0) + NODE_SECONDS * shop.nodes) / _gained(team.size)
     return [
-        Stage("prepare", shop.interactions * ROW_SECONDS, shop.interactions * ROW_BYTES / GIB,
+        Stage("prepare", shop.interactions * RAW_SECONDS, (LIBRARIES + shop.interactions * RAW_BYTES) / GIB,
               "anchorrec prepare (polars), one process"),
-        Stage("item graphs", _knn_seconds(shop) / shop.cores, _knn_bytes(shop) / GIB,
-              "exact, blockwise" if exact else "faiss (extra ann), one machine"),
-        Stage("epoch", epoch / shared, training, _engine(local, shop.machines)),
-        Stage("evaluation", scores * SCORE_SECONDS / shared, evaluation, _engine(local, shop.machines)),
+        Stage("item graphs", _knn_seconds(shop, team.size, exact), _knn_bytes(shop) / GIB,
+              f"{search}, {_processes(team.size)}"),
+        Stage("epoch", epoch, _training_bytes(shop, team) / GIB, team.engine),
+        Stage("evaluation", _evaluation_seconds(shop, team.size), _evaluation_bytes(shop, team) / GIB,
+              team.engine),
     ]  # fmt: skip
 
 
 def verdict(shop: Shop, stages: Iterable[Stage]) -> str:
-    """One line: what fits, or the first stage that does not and what it would take."""
-    for stage in stages:
-        if stage.memory_gib > shop.memory_gib:
-            return (
-                f"{stage.name} needs {stage.memory_gib:.0f} GiB in one process and a machine has "
-                f"{shop.memory_gib:.0f}: take larger machines; features, graphs and evaluation cut over "
-                "machines are not part of this package"
-            )
-    return "fits"
+    """One line: that all fits; or which stages do not, in GiB to one decimal, and what they would take."""
+    room = round(shop.memory_gib, 1)
+    large = [stage for stage in stages if round(stage.memory_gib, 1) > room]
+    if not large:
+        return "fits"
+    needs = ", ".join(f"{stage.name} {stage.memory_gib:.1f} GiB" for stage in large)
+    return (
+        f"does not fit: in one process {needs}; a machine has {room:.1f} GiB. Take larger machines: of all "
+        "this only the embedding tables of an epoch are cut over machines"
+    )
 
 
-def _widths(shop: Shop) -> list[int]:
-    return [shop.feature_dim] * shop.modalities + [shop.feature_dim * shop.modalities]  # the last is fused
+def _team(shop: Shop) -> Team:
+    """As many processes as cores and memory allow, and no more than an epoch has batches."""
+    machines = min(shop.machines, shop.batches)
+
+    def needed(local: int) -> float:
+        return local * max(_knn_bytes(shop), _evaluation_bytes(shop, Team(local, machines))) / GIB
+
+    counts = range(1, min(shop.cores, shop.batches // machines) + 1)
+    return Team(max(1, bisect_right(counts, shop.memory_gib, key=needed)), machines)
 
 
-def _knn_seconds(shop: Shop) -> float:
-    growth = math.pow(shop.items / KNN_ITEMS, KNN_GROWTH)
-    return sum(KNN_SECONDS * growth * width / KNN_WIDTH for width in _widths(shop))
+def _processes(count: int) -> str:
+    return "one process" if count == 1 else f"{count} processes"
+
+
+def _gained(processes: int) -> float:
+    return 1.0 if processes == 1 else PARALLEL * processes
+
+
+def _knn_seconds(shop: Shop, processes: int, exact: bool) -> float:
+    columns = shop.native + shop.fused
+    if exact:
+        pair = PAIR_SECONDS * (shop.modalities + 1) + COLUMN_SECONDS * columns
+        search = shop.items**2 * pair / processes
+    else:
+        search = columns * _ivf_seconds(shop.items, processes)
+    return search + shop.items * columns * FEATURE_SECONDS
+
+
+def _ivf_seconds(items: float, processes: int) -> float:
+    r"""Of a column: what each process does alone in one thread, and its part of what all share.
+
+    With l = n / 500 lists and t = min(n, 64 l) rows trained, products of 2 flops at `FLOPS` a second:
+    :math:`8 t l + n l + 1200 n` alone (k-means, add, exact neighbours of samples), and shared
+    :math:`n l` (the nearest lists) beside n `READ_SECONDS`.
+    """
+    lists = max(1.0, items / ivf.LIST_SIZE)
+    trained = min(items, lists * ivf.TRAINING)
+    alone = ivf.ITERATIONS * trained * lists + items * lists + (SAMPLE + TRIAL) * items
+    return 2 * alone / FLOPS + (2 * items * lists / FLOPS + items * READ_SECONDS) / processes
+
+
+def _evaluation_seconds(shop: Shop, processes: int) -> float:
+    users = min(shop.users_evaluated, shop.users)
+    edges = 2 * HOPS * shop.pairs + (shop.modalities + 1) * (shop.pairs + shop.k * shop.items)
+    blocks = min(processes, math.ceil(users / BLOCK))
+    seconds = edges * EDGE_SECONDS + users * shop.items * SCORE_SECONDS / _gained(blocks)
+    return seconds * shop.dim / 64
+
+
+def _of_step(shop: Shop, what: int) -> float:
+    """Seconds (0) or GiB (1) of a step, between the measured sizes linear in the logarithm of the items.
+
+    Constant beyond them: up there a batch draws at most 10 and 5 neighbours a node, so what it reaches is
+    bounded; down there it reaches the whole shop.
+    """
+    if shop.items <= STEPS[0][0]:
+        return STEPS[0][1 + what]
+    for low, high in itertools.pairwise(STEPS):
+        if shop.items <= high[0]:
+            share = math.log(shop.items / low[0]) / math.log(high[0] / low[0])
+            return low[1 + what] + share * (high[1 + what] - low[1 + what])
+    return STEPS[-1][1 + what]
+
+
+def _held_bytes(shop: Shop) -> float:
+    """Libraries, users and items, pairs, and graphs."""
+    relations = [(2 * shop.pairs, shop.nodes), (shop.pairs, max(shop.users, shop.items))]
+    relations += [(shop.k * shop.items, shop.items)] * (shop.modalities + 1)
+    edges = sum(n * (EDGE_BYTES if max(n, nodes) <= INT32 else WIDE_EDGE_BYTES) for n, nodes in relations)
+    return LIBRARIES + NODE_BYTES * shop.nodes + PAIR_BYTES * shop.pairs + edges
 
 
 def _knn_bytes(shop: Shop) -> float:
-    """Native and fused features, an index, reduced features, edges."""
-    *native, fused = _widths(shop)
-    rows = 4 * sum(native) + 2 * fused + 2 * fused + _reduced_bytes(shop)
-    return FIXED_BYTES + shop.items * (rows + EDGE_BYTES * shop.k * len(_widths(shop)))
+    """Also native features in float32; fused and reduced ones, and the widest in an index, in float16."""
+    columns = 2 * shop.native + shop.fused + shop.reduced + max(shop.feature_dim, shop.fused)
+    return _held_bytes(shop) + 2 * columns * shop.items
 
 
-def _graph_bytes(shop: Shop) -> float:
-    edges = 3 * shop.interactions + (shop.modalities + 1) * shop.k * shop.items
-    return EDGE_BYTES * edges
+def _training_bytes(shop: Shop, team: Team) -> float:
+    """Also native features in float32; reduced ones, and these added up over neighbours, in float16."""
+    features = 4 * (shop.native + shop.reduced) * shop.items
+    tables = TABLE_COPIES * _table_bytes(shop) / team.size
+    return _held_bytes(shop) + features + tables + _of_step(shop, 1) * GIB
 
 
-def _evaluation(shop: Shop, local: int) -> float:
-    """GiB of a process that trains and evaluates, `local` of which share a machine."""
-    processes = local * shop.machines
-    tables = TABLE_COPIES * _table_bytes(shop) / processes
-    fixed = FIXED_BYTES + ROW_STEP_BYTES * (shop.users + shop.items)
-    fixed += tables + _feature_bytes(shop) + _graph_bytes(shop)
-    return (fixed + _whole_bytes(shop, processes)) / GIB
+def _evaluation_bytes(shop: Shop, team: Team) -> float:
+    """Also final rows of all, made view by view, and tables that were cut put together."""
+    return _training_bytes(shop, team) + (FINAL_COPIES + (team.size > 1)) * _table_bytes(shop)
 
 
 def _table_bytes(shop: Shop) -> float:
-    return 4 * shop.dim * (shop.users + shop.items)
-
-
-def _feature_bytes(shop: Shop) -> float:
-    """Native features, reduced ones, and these added up over neighbours."""
-    return shop.items * (4 * sum(_widths(shop)[:-1]) + 2 * _reduced_bytes(shop))
-
-
-def _reduced_bytes(shop: Shop) -> int:
-    """Of an item, in float16."""
-    return 2 * 256 * (shop.modalities + 1)
-
-
-def _whole_bytes(shop: Shop, processes: int) -> float:
-    """What evaluation adds: final rows of all, made view by view, and tables that were cut put together."""
-    return (FINAL_COPIES + (processes > 1)) * _table_bytes(shop)
-
-
-def _engine(local: int, machines: int) -> str:
-    if local * machines == 1:
-        return "train.mode=sampled, one process"
-    where = "" if machines == 1 else f" on each of {machines} machines"
-    many = f"{local} {'process' if local == 1 else 'processes'}{where}"
-    return f"train.mode=sampled, train.shard_tables, torchrun, {many}"
+    return 4 * shop.dim * shop.nodes
