@@ -121,11 +121,17 @@ def test_doctor_plans_a_shop(anchorrec: Command) -> None:
     words = "doctor", "--plan", "items=1e8", "users=1e8", "interactions=1e10", "machines=16"
     report = anchorrec(*words, "--json").json()
     assert [stage["name"] for stage in report["stages"]] == ["prepare", "item graphs", "epoch", "evaluation"]
-    assert report["verdict"].startswith("prepare needs ")
+    assert report["verdict"].startswith("does not fit: in one process prepare ")
     shown = anchorrec(*words)
     assert (shown.code, shown.err) == (0, "")
-    assert "1e+08 items, 1e+08 users, 1e+10 interactions" in shown.out
+    title = "1e+08 items, 1e+08 users, 1e+10 interactions on 16 machines of 2 cores and 24 GiB"
+    assert title in shown.out
     assert report["verdict"] in shown.out
+
+
+def test_doctor_names_the_keys_of_a_plan(anchorrec: Command) -> None:
+    shown = " ".join(anchorrec("doctor", "--help").out.split())
+    assert "items=N users=N interactions=N machines=1 cores=2 memory_gib=24" in shown
 
 
 def test_doctor_takes_sizes_for_a_plan_only(anchorrec: Command) -> None:
