@@ -30,6 +30,7 @@ from anchorrec_graph.files import save_json
 from anchorrec_graph.models.base import build_model
 from anchorrec_graph.train.environment import environment
 from anchorrec_graph.train.trainer import Trainer, deterministic
+from anchorrec_graph.tune.study import waiting_for
 from anchorrec_graph.tune.trial import without_test
 
 CACHE, RESULTS = Path(".cache/modes.json"), Path("benchmarks/results/modes.json")
@@ -55,13 +56,13 @@ def curve(config: Config, label: str, seed: int, seconds: float) -> list[dict[st
     model = build_model(config.model, data)
     trainer = Trainer(model, data, config.train, Evaluator(config.evaluate, data), seed)
     batches = -(-trainer.edge_index.shape[1] // config.train.batch_size)
-    quarter = max(1, batches // config.train.batches_per_step // PARTS)
+    quarters = itertools.cycle(parts(-(-batches // config.train.batches_per_step)))
     points, spent, processor = [], 0.0, 0.0
     steps = itertools.chain.from_iterable(trainer.steps() for _ in itertools.count())
     with deterministic():
         while spent < seconds:
             started, cpu = time.perf_counter(), time.process_time()
-            for step, number in itertools.islice(steps, quarter):
+            for step, number in itertools.islice(steps, next(quarters)):
                 trainer.step(step, number)
             spent, processor = spent + time.perf_counter() - started, processor + time.process_time() - cpu
             points.append({
@@ -70,6 +71,12 @@ def curve(config: Config, label: str, seed: int, seconds: float) -> list[dict[st
             })  # fmt: skip
             print(f"{label}: {spent:6.0f} s, {processor:6.0f} s, {points[-1]['recall']:.4f}", flush=True)
     return points
+
+
+def parts(steps: int) -> list[int]:
+    """How many of an epoch's steps come before each evaluation: as equal as can be, and all of them."""
+    ends = [steps * part // PARTS for part in range(PARTS + 1)]
+    return [end - start for start, end in itertools.pairwise(ends)]
 
 
 def recall(trainer: Trainer) -> float:
@@ -95,6 +102,18 @@ def summary(curves: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
     return rows
 
 
+def keep(label: str, mode: str, points: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """Add a curve to the cache, to which other processes add theirs; the summary of all with this label."""
+    with waiting_for(CACHE.with_suffix(".lock")):
+        kept: dict[str, Any] = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+        place = kept.setdefault(label, {"curves": {}})
+        place["curves"][mode] = points
+        rows = summary(place["curves"])
+        place |= {"summary": rows, "environment": environment(), "threads": torch.get_num_threads()}
+        save_json(CACHE, kept)
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -112,17 +131,12 @@ def main() -> None:
         for mode in args.modes.split(","):
             config = config_of(mode, args.items, args.override)
             points = curve(config, f"{mode}, {label}", seed, 60 * args.minutes)
-            # Read only now: another mode may have been added meanwhile by a process of its own.
-            kept: dict[str, Any] = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-            place = kept.setdefault(label, {"curves": {}})
-            place["curves"][mode] = points
-            place |= {"summary": summary(place["curves"]), "environment": environment()}
-            place["threads"] = torch.get_num_threads()
-            save_json(CACHE, kept)
-        for row in place["summary"]:
+            rows = keep(label, mode, points)
+        for row in rows:
             print(row)
     if args.publish:
-        save_json(RESULTS, kept)
+        with waiting_for(CACHE.with_suffix(".lock")):
+            save_json(RESULTS, json.loads(CACHE.read_text()))
 
 
 if __name__ == "__main__":

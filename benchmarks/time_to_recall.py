@@ -121,6 +121,8 @@ def main() -> None:
     if args.curve:
         curve(args.curve, args.folder, args.patience)
         return
+    if not args.only and not args.against:
+        parser.error("--only without a name leaves nothing to run; name a configuration, or add --against")
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.data or Path(temporary)
         if args.data is None:

@@ -20,13 +20,13 @@ def check_nodes() -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    asked = {}
+    asked: dict[str, tuple[str, Any]] = {}  # by node: machines may share a name
     for node in ray.nodes():
         if node["Alive"] and node["Resources"].get("CPU", 0):
             where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             task = ray.remote(num_cpus=0, scheduling_strategy=where)(_versions())
-            asked[node["NodeManagerHostname"]] = task.remote(SAME)
-    for machine, answer in asked.items():
+            asked[node["NodeID"]] = node["NodeManagerHostname"], task.remote(SAME)
+    for machine, answer in asked.values():
         try:
             found = ray.get(answer, timeout=WAIT)
         except ray.exceptions.RayError as error:

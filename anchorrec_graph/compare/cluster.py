@@ -22,7 +22,7 @@ from anchorrec_graph.compare.processes import Done, Failure
 from anchorrec_graph.compare.runs import Job
 from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.data.manifest import json_hash
-from anchorrec_graph.errors import AnchorRecError
+from anchorrec_graph.errors import AnchorRecError, RunError
 from anchorrec_graph.files import replacing
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.run import RunFolder
@@ -69,12 +69,13 @@ def run_jobs_on(cluster: Cluster, jobs: Sequence[Job], done: Done) -> list[Failu
             for outcome in outcomes:
                 job, lock = begun[outcome.number]
                 with lock:
-                    if outcome.error is None:
-                        unpack(outcome.value.files, job.folder)
-                if outcome.error is None:
+                    error = outcome.error
+                    if error is None:
+                        error = _kept(outcome.value.files, job.folder)
+                if error is None:
                     done(job, outcome.value.seconds, None)
                 else:
-                    failed(job, outcome.error)
+                    failed(job, error)
     finally:
         for _, lock in begun:
             lock.close()
@@ -110,6 +111,18 @@ def unpack(files: Files, folder: Path) -> None:
     for name in sorted(files, key=lambda name: (name.endswith("metrics.json"), name == "config.yaml", name)):
         with replacing(folder / name) as temporary:
             temporary.write_bytes(files[name])
+
+
+def _kept(files: Files, folder: Path) -> RunError | None:
+    """`unpack` what a worker sent, or say why that is not possible."""
+    try:
+        unpack(files, folder)
+    except OSError as error:
+        return RunError(
+            f"{folder}: was trained, but cannot be written here ({error.strerror or error}); make room, and "
+            "give the same command again"
+        )
+    return None
 
 
 class _Data:

@@ -97,8 +97,9 @@ def _opened(path: Path, shape: tuple[int, int]) -> Tensor | None:
 def _write(path: Path, shape: tuple[int, int], blocks: Iterable[Tensor], dim: int) -> None:
     with replacing(path) as temporary:
         rows = open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        with open(temporary, "r+b") as file:  # a full disk is an error here; later it would be SIGBUS
-            os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+        if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+            with open(temporary, "r+b") as file:  # a full disk is an error here; later it would be SIGBUS
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
         start = 0
         for block in blocks:
             end = start + block.shape[dim]

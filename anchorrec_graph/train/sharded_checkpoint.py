@@ -10,7 +10,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,26 @@ from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
+from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.storage import WriteResult
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor, Shard
+from torch.futures import Future
 
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.files import save_json
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train.checkpoint import Progress, below, training_state
 from anchorrec_graph.train.optimizer import AdamOfModel
-from anchorrec_graph.train.ranks import Ranks, exchange
+from anchorrec_graph.train.ranks import LostRank, Ranks, exchange
 from anchorrec_graph.train.sharding import Sharding
 
 PROGRESS = "progress.json"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 DAMAGES = (
-    OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, SafetensorError, CheckpointException
+    OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, AssertionError, SafetensorError
 )  # fmt: skip
 
 
@@ -50,7 +53,7 @@ def save_sharded(
 ) -> None:
     """Write what `train.checkpoint.save_checkpoint` does as a folder; all ranks call this.
 
-    It appears whole, or not at all; older checkpoints beside it are deleted then.
+    It appears whole, or not at all; older checkpoints beside it are deleted when all of it is on the disk.
     """
     ranks, temporary = sharding.ranks, path.with_name(f".{path.name}.tmp")
     if ranks.first(path.exists):
@@ -67,13 +70,14 @@ def save_sharded(
         state |= {
             n: _as_dtensor(state[n], t, mesh) for n, t in _owners(sharding, optimizer).items() if n in state
         }
-    with exchange(), _quietly():
-        writer = HuggingFaceStorageWriter(str(temporary), save_distributed=True)
-        save(state, storage_writer=writer, no_dist=mesh is None)
+    with _with_all_ranks():
+        save(state, storage_writer=_Writer(str(temporary), save_distributed=True), no_dist=mesh is None)
     if ranks.is_first:
         files = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
         save_json(temporary / PROGRESS, {"progress": list(progress), "key": key, "files": files})
+        _names_to_disk(temporary)
         os.replace(temporary, path)
+        _names_to_disk(path.parent)
         for other in path.parent.glob("checkpoint-*"):
             if other != path:
                 shutil.rmtree(other)
@@ -87,6 +91,7 @@ def load_sharded(
 
     Raises:
         RunError: the folder is damaged, or belongs to other settings, data or seed.
+        LostRank: another process ended meanwhile, which says nothing about the folder.
     """
     try:
         facts = json.loads((path / PROGRESS).read_text(encoding="utf-8"))
@@ -97,7 +102,7 @@ def load_sharded(
                 raise ValueError(f"{name} is cut short")
         reader, mesh = HuggingFaceStorageReader(str(path)), _mesh(sharding.ranks)
         state = _room(reader.read_metadata(), _owners(sharding, optimizer), mesh)
-        with _quietly():
+        with _with_all_ranks():
             load(state, storage_reader=reader, no_dist=mesh is None)
         own = {name: x.to_local() if isinstance(x, DTensor) else x for name, x in state.items()}
         sharding.model.load_state_dict(below(own, "model/"))
@@ -111,7 +116,10 @@ def load_sharded(
 
 
 def _mesh(ranks: Ranks) -> DeviceMesh | None:
-    return init_device_mesh("cpu", (ranks.size,)) if ranks.size > 1 else None
+    if ranks.size == 1:
+        return None
+    with exchange():
+        return init_device_mesh("cpu", (ranks.size,))
 
 
 def _owners(sharding: Sharding, optimizer: AdamOfModel) -> dict[str, ShardedTable]:
@@ -144,9 +152,39 @@ def _as_dtensor(own: Tensor, table: ShardedTable, mesh: DeviceMesh) -> DTensor:
     return DTensor.from_local(own.contiguous(), mesh, [Shard(0)], shape=shape, stride=stride)
 
 
+class _Writer(HuggingFaceStorageWriter):
+    """Its own fsync comes before the last of a buffer is written, which for a small file is all of it."""
+
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
+        written = super().write_data(plan, planner)
+        for name in {result.storage_data.relative_path for result in written.value()}:
+            with open(Path(self.path) / name, "r+b") as file:
+                os.fsync(file.fileno())
+        return written
+
+
+def _names_to_disk(folder: Path) -> None:
+    """Wait until the disk has the names in a folder, where the system can tell (Windows cannot)."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the notice that one process saves or loads alone, which is what was asked for."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-        yield
+def _with_all_ranks() -> Iterator[None]:
+    """Raise what a rank raised: torch hands it wrapped to all of them, even the end of the job from outside.
+
+    Only a RuntimeError that is not wrapped is one of the exchange.
+    """
+    try:
+        with exchange(), warnings.catch_warnings():
+            # That one process saves or loads alone is what was asked for.
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            yield
+    except CheckpointException as error:
+        failures = [failure for failure, _ in error.failures.values()]
+        ends = [failure for failure in failures if isinstance(failure, LostRank | KeyboardInterrupt)]
+        raise (ends + failures)[0] from error

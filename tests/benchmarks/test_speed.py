@@ -5,14 +5,19 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import threading
+import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from tiny_runs import tiny_config
 
 from anchorrec_graph.config import Config
+from anchorrec_graph.files import locked
 from anchorrec_graph.train.ranks import ALONE
+from anchorrec_graph.tune.trial import without_test
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,6 +95,17 @@ def test_a_program_that_fails_ends_the_comparison(monkeypatch: pytest.MonkeyPatc
         curves.run("broken", [sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
 
 
+def test_nothing_to_run_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curves = benchmark("time_to_recall", monkeypatch)
+    monkeypatch.setattr(sys, "argv", ["time_to_recall.py", "--only"])
+    with pytest.raises(SystemExit) as ended:
+        curves.main()
+    assert ended.value.code == 2
+    assert "error: --only without a name leaves nothing to run" in capsys.readouterr().err
+
+
 def test_every_stage_of_a_shop_is_measured(scale: ModuleType) -> None:
     small, large = (scale.run(size, steps=2) for size in (200, 400))
     assert small["items"] == 200
@@ -129,6 +145,58 @@ def test_a_goal_is_set_by_the_whole_graphs(modes: ModuleType) -> None:
     }
     reached = {row["mode"]: row["goal_s"] for row in modes.summary(curves)}
     assert reached == {"full": 20.0, "sampled-5-2": 6.0, "full-8": None}
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 9, 10, 79])
+def test_the_parts_of_an_epoch_are_all_of_it(modes: ModuleType, steps: int) -> None:
+    parts = modes.parts(steps)
+    assert (len(parts), sum(parts)) == (modes.PARTS, steps)
+    assert max(parts) - min(parts) <= 1
+
+
+def test_a_curve_counts_whole_epochs(
+    modes: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(tmp_path, "train.batch_size=40")
+    done, seen = 0, list[int]()
+    step = modes.Trainer.step
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal done
+        done += 1
+        return step(*arguments)
+
+    def recall(trainer: Any) -> float:
+        seen.append(done)
+        if len(seen) == 2 * modes.PARTS:
+            raise KeyboardInterrupt
+        return 0.1
+
+    monkeypatch.setattr(modes.Trainer, "step", counted)
+    monkeypatch.setattr(modes, "recall", recall)
+    with pytest.raises(KeyboardInterrupt):
+        modes.curve(config, "tiny", 0, 1e9)
+    pairs = without_test(config.dataset.load())["user", "interacts", "item"].edge_index.shape[1]
+    steps = -(-pairs // 40)
+    assert steps % modes.PARTS
+    assert (seen[modes.PARTS - 1], seen[-1]) == (steps, 2 * steps)
+
+
+def test_curves_of_two_processes_are_both_kept(
+    modes: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modes, "CACHE", tmp_path / "modes.json")
+    point = {"epoch": 0.25, "seconds": 1.0, "recall": 0.1}
+    with locked(tmp_path / "modes.lock"):
+        second = threading.Thread(target=modes.keep, args=("shop", "full", [point]))
+        second.start()
+        time.sleep(0.2)
+        first = {"shop": {"curves": {"full-8": [point]}}}
+        (tmp_path / "modes.json").write_text(json.dumps(first))
+    second.join()
+    kept = json.loads((tmp_path / "modes.json").read_text())["shop"]
+    assert kept["curves"] == {"full-8": [point], "full": [point]}
+    assert [row["mode"] for row in kept["summary"]] == ["full-8", "full"]
 
 
 def test_several_processes_are_compared_by_medians(monkeypatch: pytest.MonkeyPatch) -> None:

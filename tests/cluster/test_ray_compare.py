@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ray_tasks import train_or_die
 from tiny_runs import InterruptAfter, differences, outcome, tiny_config, write_tiny
 
 from anchorrec_graph.cluster.connection import Cluster
+from anchorrec_graph.cluster.tasks import Outcome
 from anchorrec_graph.compare import Comparison, Entry, compare, processes, read_entries
 from anchorrec_graph.compare import cluster as on_cluster
 from anchorrec_graph.compare.processes import Failure
@@ -164,6 +166,39 @@ def test_a_run_is_finished_only_when_all_of_it_is_written(
         again = on_cluster.train(job, data, on_cluster.pack(job.folder), 1, ["anchorrec"]).files
         first, second = (json.loads(f["seed-0/metrics.json"])["test"] for f in (files, again))
         assert first == second
+
+
+def done_here(
+    cluster: Cluster, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], *, fresh: bool
+) -> Iterator[Outcome]:
+    """As `completed`, one after the other in this process."""
+    for number, values in enumerate(arguments):
+        yield Outcome(number, function(*values), None)
+
+
+def test_a_full_disk_here_is_the_error_of_its_run(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = on_cluster.replacing
+
+    def full(path: Path) -> Any:
+        if path.is_relative_to(jobs[0].folder) and path.name == "best.safetensors":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path)
+
+    monkeypatch.setattr(on_cluster, "completed", done_here)
+    monkeypatch.setattr(on_cluster._Data, "of", lambda _, job: job.config.dataset.load())
+    with monkeypatch.context() as patch:
+        patch.setattr(on_cluster, "replacing", full)
+        failures = on_cluster.run_jobs_on(Cluster(1, 1), jobs, lambda *_: None)
+    (failure,) = failures
+    assert (failure.label, failure.seed, failure.exit_code) == ("lightgcn", 0, 4)
+    assert failure.message == (
+        f"{jobs[0].folder}: was trained, but cannot be written here (No space left on device); make room, "
+        "and give the same command again"
+    )
+    manifest = jobs[0].config.dataset.load().manifest
+    assert [is_finished(job, manifest) for job in jobs] == [False, True]
+    assert on_cluster.run_jobs_on(Cluster(1, 1), jobs[:1], lambda *_: None) == []
+    assert is_finished(jobs[0], manifest)
 
 
 def test_a_run_says_by_which_command_it_was_made(tmp_path: Path) -> None:

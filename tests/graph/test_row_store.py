@@ -82,10 +82,16 @@ def test_a_full_disk_is_an_error_with_what_to_do_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     with pytest.raises(ConfigError, match=r"No space left on device; .*set ANCHORREC_CACHE to another one"):
         kept(OnDisk(), Blocks(0))
     assert list(folder.iterdir()) == []
+
+
+def test_a_system_that_cannot_claim_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS and Windows."""
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    assert torch.equal(kept(OnDisk(), Blocks(0)), ROWS.half())
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
