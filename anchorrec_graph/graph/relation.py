@@ -12,6 +12,8 @@ from torch_geometric import EdgeIndex
 
 from anchorrec_graph.graph.normalize import symmetric_weight
 
+INT32 = torch.iinfo(torch.int32).max  # nodes and edges of a graph whose indices are half as wide
+
 
 class Relation(nn.Module):
     r"""The product :math:`y_r = \sum_{(r, c)} w_{rc} x_c` with fixed weights.
@@ -43,7 +45,7 @@ class Relation(nn.Module):
         if not (row.numel() == column.numel() == weight.numel()):
             raise ValueError(f"edges differ in length: {row.numel()}, {column.numel()}, {weight.numel()}")
         checked = EdgeIndex(torch.stack([row, column]), sparse_size=size).validate().as_tensor()
-        fits = max(*size, row.numel()) <= torch.iinfo(torch.int32).max
+        fits = max(*size, row.numel()) <= INT32
         edges = EdgeIndex(checked.to(torch.int32 if fits else torch.int64), sparse_size=size)
         edges, order = edges.sort_by("row")
         self.size = size

@@ -15,10 +15,10 @@ from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import ivf
 from anchorrec_graph.graph.approximate import SAMPLE, TRIAL
 from anchorrec_graph.graph.knn import ApproximateConfig
+from anchorrec_graph.graph.relation import INT32
 from anchorrec_graph.settings import Settings, unknown_name
 
 GIB = 2**30
-INT32 = 2**31 - 1  # edges and nodes up to which a relation has int32 indices
 # Measured on 2 cores of an AMD EPYC, torch 2.13 for CPU, one thread; commands in benchmarks/README.md.
 # Prepare, CSV, with both cores: 10^7 rows in 20 to 24 s and 1.3 GiB.
 RAW_SECONDS, RAW_BYTES = 2.4e-6, 85.0  # of a raw interaction

@@ -202,3 +202,12 @@ def test_indices_are_half_as_wide_where_they_fit_and_other_code_gets_int64() -> 
     assert relation.edge_index.dtype == relation.terms(torch.ones(2, 1), 0)[0].dtype == torch.int64
     with pytest.raises(ValueError, match="indices"):
         Relation(row + 2**32, column, torch.ones(3), (3, 2))  # would be 2, 0, 0 again in 32 bits
+
+
+def test_wider_indices_give_the_same_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = values(5, 3)
+    narrow, _ = random_relation((4, 5), 12)
+    monkeypatch.setattr("anchorrec_graph.graph.relation.INT32", 11)
+    wide, _ = random_relation((4, 5), 12)
+    assert {index.dtype for index in wide.csr()[:2]} == {torch.int64}
+    assert wide(x).equal(narrow(x))
