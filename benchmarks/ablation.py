@@ -1,6 +1,6 @@
 """What each part of AnchorRec is worth, on validation: the table behind its defaults.
 
-    python benchmarks/ablation.py DATASET... [--seeds 0,1,2] [--jobs 2] [--data FOLDER]
+    python benchmarks/ablation.py DATASET... [--groups G,G,...] [--seeds 0,1,2] [--jobs 2] [--data FOLDER]
 
 Trains variants of configs/anchorrec/DATASET.yaml that differ from it in one setting, and of
 configs/anchorrec/DATASET-released.yaml with one repair each. The data are loaded without test pairs.
@@ -24,7 +24,7 @@ import torch
 
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.diagnose.structure import knn_overlap
-from anchorrec_graph.errors import AnchorRecError, TrainingError
+from anchorrec_graph.errors import AnchorRecError, ConfigError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import replacing, save_json
 from anchorrec_graph.models.base import build_model
@@ -173,8 +173,10 @@ def measure(config: Config) -> dict[str, float]:
     return result
 
 
-def run(dataset: str, seeds: list[int], jobs: int, data: Path | None) -> dict[str, list[dict[str, float]]]:
-    """The results of every variant, one for each seed; those in the cache are taken from there."""
+def run(
+    dataset: str, seeds: list[int], jobs: int, data: Path | None, groups: list[str] | None = None
+) -> dict[str, list[dict[str, float]]]:
+    """The results of every variant of these groups, one for each seed; known ones come from the cache."""
     cache = CACHE / f"{dataset}.jsonl"
     cache.parent.mkdir(parents=True, exist_ok=True)
     known: dict[str, dict[str, float]] = {}
@@ -182,7 +184,10 @@ def run(dataset: str, seeds: list[int], jobs: int, data: Path | None) -> dict[st
         known = {entry["key"]: entry["result"] for entry in read_history(cache)}
     commit = environment()["commit"]
     loaded = settings(dataset, Variant("", ""), 0, data).dataset.load()
-    rows, wanted = variants(loaded.modalities), {}
+    rows = [row for row in variants(loaded.modalities) if groups is None or row.group in groups]
+    if not rows:
+        raise ConfigError(f"--groups {','.join(groups or ())}: no variant is in such a group")
+    wanted = {}
     for seed in seeds:
         for variant in rows:
             config = settings(dataset, variant, seed, data)
@@ -225,6 +230,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("datasets", nargs="+", metavar="DATASET")
+    parser.add_argument(
+        "--groups",
+        type=lambda text: text.split(","),
+        metavar="G,G,...",
+        help="rows of these alone: default,without,with,align,view,graph,loss,released",
+    )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
@@ -232,7 +243,7 @@ def main() -> None:
     seeds = [int(seed) for seed in args.seeds.split(",")]
     for dataset in args.datasets:
         try:
-            results = run(dataset, seeds, args.jobs, args.data)
+            results = run(dataset, seeds, args.jobs, args.data, args.groups)
         except AnchorRecError as error:
             sys.exit(f"error: {dataset}: {error}")
         text = table(results, seeds)

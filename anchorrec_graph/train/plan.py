@@ -39,8 +39,7 @@ LIBRARIES = 0.45 * GIB
 EDGE_BYTES, WIDE_EDGE_BYTES = 24.0, 48.0  # in a relation: both orders and the weight; int32, int64
 PAIR_BYTES = 68.0  # edge index 16, time 8, negatives 8, order 8, input ids 8, evaluator 16, column 4
 NODE_BYTES = 200.0  # of a user or item: ids, titles, row pointers, masks
-TABLE_COPIES = 4  # weights, two moments, the best so far
-FINAL_COPIES = 2.9  # of the tables while final embeddings are made, beside what a step takes
+TABLE_COPIES, FINAL_COPIES = 4, 2.9  # weights, moments, the best so far; while final embeddings are made
 REDUCED = 256  # columns that a modality is reduced to
 
 Size = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
@@ -270,10 +269,13 @@ def _of_step(shop: Shop, what: int) -> float:
 
 def _held_bytes(shop: Shop) -> float:
     """Libraries, users and items, pairs, and graphs."""
-    relations = [(2 * shop.pairs, shop.nodes), (shop.pairs, max(shop.users, shop.items))]
-    relations += [(shop.k * shop.items, shop.items)] * (shop.modalities + 1)
-    edges = sum(n * (EDGE_BYTES if max(n, nodes) <= INT32 else WIDE_EDGE_BYTES) for n, nodes in relations)
+    edges = _edge_bytes(2 * shop.pairs, shop.nodes) + _edge_bytes(shop.pairs, max(shop.users, shop.items))
+    edges += (shop.modalities + 1) * _edge_bytes(shop.k * shop.items, shop.items)
     return LIBRARIES + NODE_BYTES * shop.nodes + PAIR_BYTES * shop.pairs + edges
+
+
+def _edge_bytes(edges: float, nodes: float) -> float:
+    return edges * (EDGE_BYTES if max(edges, nodes) <= INT32 else WIDE_EDGE_BYTES)
 
 
 def _knn_bytes(shop: Shop) -> float:

@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.models.base import build_model
 from anchorrec_graph.testing import tiny_data
 
@@ -72,3 +73,8 @@ def test_finished_variants_are_read_and_not_trained_again(
     assert ablation.run("planted", [0], 1, None) == first
     assert len((tmp_path / "planted.jsonl").read_text().splitlines()) == 1
     assert "| default: x |" in ablation.table(first, [0])
+
+
+def test_groups_that_no_row_has_are_refused(ablation: ModuleType) -> None:
+    with pytest.raises(ConfigError, match="--groups nothing: no variant"):
+        ablation.run("planted", [0], 1, None, ["nothing"])
