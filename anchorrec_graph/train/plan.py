@@ -30,7 +30,7 @@ READ_SECONDS = 1.8e-7  # of an item and a column while the nearest lists are rea
 FEATURE_SECONDS = 6e-8  # of an item and a column in what is kept of features, made by the first process
 STEP_BATCH, TRAINING = 2048, 0.8  # pairs of a batch; share of interactions that train
 # A sampled step of AnchorRec with fan-out 10 and 5, by items: seconds, and GiB beside what is held.
-STEPS = ((1e4, 0.30, 0.3), (1e5, 0.82, 0.8), (1e6, 2.57, 1.1))
+STEPS = ((1e4, 0.16, 0.3), (1e5, 0.46, 0.8), (1e6, 1.43, 1.1))
 NODE_SECONDS = 1e-8  # of a user or item for each batch: masks of the sampler; 2.1 s at 10^8 and 10^8
 PARALLEL = 0.7  # of N processes' work that is gained; .70 to .79, measured with two only
 SCORE_SECONDS, BLOCK = 3.6e-9, 256  # of a score and its place in the ranking; users ranked at once
@@ -39,7 +39,7 @@ LIBRARIES = 0.45 * GIB
 EDGE_BYTES, WIDE_EDGE_BYTES = 24.0, 48.0  # in a relation: both orders and the weight; int32, int64
 PAIR_BYTES = 68.0  # edge index 16, time 8, negatives 8, order 8, input ids 8, evaluator 16, column 4
 NODE_BYTES = 200.0  # of a user or item: ids, titles, row pointers, masks
-TABLE_COPIES, FINAL_COPIES = 4, 2.9  # weights, moments, the best so far; while final embeddings are made
+TABLE_COPIES, FINAL_COPIES = 4, 1.9  # weights, moments, the best so far; while final embeddings are made
 REDUCED = 256  # columns that a modality is reduced to
 
 Size = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
