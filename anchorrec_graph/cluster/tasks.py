@@ -87,7 +87,10 @@ def remote(
 
 
 def cancel(running: list[Any]) -> None:
-    """Stop tasks or streams, and give them time to clear away what they left."""
+    """Stop tasks or streams, and give them time to clear away what they left; then end their processes.
+
+    Ray's first way to stop a task is an interrupt, which can be lost: the task would keep its cores.
+    """
     import ray
 
     if not running or not ray.is_initialized():
@@ -95,7 +98,10 @@ def cancel(running: list[Any]) -> None:
     for task in running:
         ray.cancel(task)
     ends = [task if isinstance(task, ray.ObjectRef) else task.completed() for task in running]
-    ray.wait(ends, num_returns=len(ends), timeout=PATIENCE)
+    _, left = ray.wait(ends, num_returns=len(ends), timeout=PATIENCE)
+    for task, end in zip(running, ends, strict=True):
+        if end in left:
+            ray.cancel(task, force=True)
 
 
 def was_lost(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -68,6 +69,14 @@ def wait_for_ever(started: Path, stopped: Path) -> None:
             time.sleep(0.01)
     finally:
         stopped.touch()
+
+
+def never_stops(started: Path, _: Path) -> None:
+    """Not even when it is interrupted."""
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            started.touch()
+            time.sleep(0.01)
 
 
 def train_or_die(job: Any, *rest: Any) -> Any:

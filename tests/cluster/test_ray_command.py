@@ -82,6 +82,7 @@ def test_usage(config: Path, tmp_path: Path) -> None:
 
 
 def test_a_cluster_of_this_machine_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'anchorrec_graph[ray]'")
     place = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
     mark = f"of-{tmp_path.name}-{os.getpid()}"
     modules = os.pathsep.join([str(Path(__file__).parent), *sys.path])

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray_tasks import at_the_same_time, die, double, fail, process, temporary, wait_for_ever
+from ray_tasks import at_the_same_time, die, double, fail, never_stops, process, temporary, wait_for_ever
 
-from anchorrec_graph.cluster import nodes
+from anchorrec_graph.cluster import nodes, tasks
 from anchorrec_graph.cluster.connection import Cluster, connected
 from anchorrec_graph.cluster.tasks import RETRIES, cause, completed, was_lost
 from anchorrec_graph.errors import AnchorRecError, ConfigError, DataError
@@ -85,6 +85,16 @@ def test_leaving_cancels_what_runs(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         next(completed(cluster._replace(at_once=3), wait_for_ever, itertools.chain(paths, _interrupt(paths))))
     assert all(stopped.exists() for _, stopped in paths)
+
+
+def test_what_does_not_stop_is_ended(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "PATIENCE", 0.5)
+    paths = [(tmp_path / f"started{n}", tmp_path) for n in range(2)]
+    with pytest.raises(KeyboardInterrupt):
+        next(completed(cluster._replace(at_once=3), never_stops, itertools.chain(paths, _interrupt(paths))))
+    assert values(cluster, double, [(1,), (2,)]) == {0: 2, 1: 4}  # which need the cores
 
 
 def _interrupt(paths: Any) -> Iterator[tuple[Any, ...]]:
