@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,19 @@ def locked(path: Path) -> Iterator[None]:
                 raise
             except OSError:
                 pass
+        yield
+
+
+@contextmanager
+def waiting_for(lock: Path) -> Iterator[None]:
+    """Hold a lock file, after other processes that hold it."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(lock))
+                break
+            except BlockingIOError:
+                time.sleep(0.02)
         yield
 
 

@@ -24,10 +24,11 @@ import torch
 
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.diagnose.structure import knn_overlap
-from anchorrec_graph.errors import AnchorRecError, ConfigError, TrainingError
+from anchorrec_graph.errors import AnchorRecError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import replacing, save_json
 from anchorrec_graph.models.base import build_model
+from anchorrec_graph.settings import check_names
 from anchorrec_graph.train.environment import environment
 from anchorrec_graph.train.history import read_history
 from anchorrec_graph.train.trainer import Trainer
@@ -184,9 +185,9 @@ def run(
         known = {entry["key"]: entry["result"] for entry in read_history(cache)}
     commit = environment()["commit"]
     loaded = settings(dataset, Variant("", ""), 0, data).dataset.load()
-    rows = [row for row in variants(loaded.modalities) if groups is None or row.group in groups]
-    if not rows:
-        raise ConfigError(f"--groups {','.join(groups or ())}: no variant is in such a group")
+    rows = variants(loaded.modalities)
+    check_names("--groups", "group", groups or (), dict.fromkeys(row.group for row in rows))
+    rows = [row for row in rows if groups is None or row.group in groups]
     wanted = {}
     for seed in seeds:
         for variant in rows:

@@ -26,11 +26,10 @@ import torch
 
 from anchorrec_graph.config import Config
 from anchorrec_graph.evaluate.evaluator import Evaluator
-from anchorrec_graph.files import save_json
+from anchorrec_graph.files import save_json, waiting_for
 from anchorrec_graph.models.base import build_model
 from anchorrec_graph.train.environment import environment
 from anchorrec_graph.train.trainer import Trainer, deterministic
-from anchorrec_graph.tune.study import waiting_for
 from anchorrec_graph.tune.trial import without_test
 
 CACHE, RESULTS = Path(".cache/modes.json"), Path("benchmarks/results/modes.json")

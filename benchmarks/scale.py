@@ -5,8 +5,8 @@
 A planted shop of n users, n items and ten pairs per user, features of 384 and 256 columns; AnchorRec
 `default` with sampled softmax and no history view, `train.mode: sampled`, `model.features_on_disk`. Stages:
 data (draw, split, check), graphs (all that the model makes of its features, made anew: item graphs, by
-faiss beyond 50,000 items; fused, reduced and pooled rows), steps (the first `--steps` of a training
-epoch, from which the epoch is reckoned: all its steps are alike; 0: the whole epoch), evaluation (encode,
+faiss beyond 50,000 items; fused, reduced and pooled rows), epoch (of training, reckoned from its first
+`--steps` steps, since all are alike; 0: the whole epoch is run), evaluation (encode,
 then rank all items for 10,000 users), and epochs again with fewer neighbours drawn. Every size runs in a
 process of its own; peak memory is the process's, by stage (VmHWM, set back before each; it counts the pages
 of memory maps too).

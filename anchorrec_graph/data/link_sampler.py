@@ -80,7 +80,8 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
         for hop in range(max(len(walk.steps) for walk in self.walks)):  # a node draws for its nearest hop
             count = self.num_neighbors[min(hop, len(self.num_neighbors) - 1)]
             for place, walk in enumerate(self.walks):
-                for kind in walk.steps[hop : hop + 1]:
+                if hop < len(walk.steps):
+                    kind = walk.steps[hop]
                     sources = drawn[kind].sources(frontiers[place], count, generator)
                     frontiers[place] = self._distinct(kind[0], sources)
         return self._output(index.input_id, batch, drawn)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, NamedTuple
 
+import numpy as np
 from pydantic import Field, ValidationError
 from pydantic_core import PydanticUndefined
 
@@ -30,7 +30,7 @@ READ_SECONDS = 1.8e-7  # of an item and a column while the nearest lists are rea
 FEATURE_SECONDS = 6e-8  # of an item and a column in what is kept of features, made by the first process
 STEP_BATCH, TRAINING = 2048, 0.8  # pairs of a batch; share of interactions that train
 # A sampled step of AnchorRec with fan-out 10 and 5, by items: seconds, and GiB beside what is held.
-STEPS = ((1e4, 0.16, 0.3), (1e5, 0.46, 0.8), (1e6, 1.43, 1.1))
+STEP_ITEMS, STEP_SECONDS, STEP_GIB = (1e4, 1e5, 1e6), (0.16, 0.46, 1.43), (0.3, 0.8, 1.1)
 NODE_SECONDS = 1e-8  # of a user or item for each batch: masks of the sampler; 2.1 s at 10^8 and 10^8
 PARALLEL = 0.7  # of N processes' work that is gained; .70 to .79, measured with two only
 SCORE_SECONDS, BLOCK = 3.6e-9, 256  # of a score and its place in the ranking; users ranked at once
@@ -168,7 +168,7 @@ def plan(shop: Shop) -> list[Stage]:
     - prepare: interactions x `RAW_SECONDS`, one process;
     - item graphs: of up to 50,000 items :math:`n^2` (`PAIR_SECONDS` x graphs + `COLUMN_SECONDS` c) / N, of
       more c `_ivf_seconds`; and n c `FEATURE_SECONDS`, by one process;
-    - epoch: B (seconds of `STEPS` + (u + n) `NODE_SECONDS`) / G(N), with G(1) = 1 and G(N) = `PARALLEL` N;
+    - epoch: B (`STEP_SECONDS` + (u + n) `NODE_SECONDS`) / G(N), with G(1) = 1 and G(N) = `PARALLEL` N;
     - evaluation: `EDGE_SECONDS` of every edge travelled, by each process, and users evaluated x n x
       `SCORE_SECONDS` / G(blocks of 256 users, or N if there are fewer), both x dim / 64.
 
@@ -177,7 +177,7 @@ def plan(shop: Shop) -> list[Stage]:
     """
     team, exact = _team(shop), shop.items <= ApproximateConfig().above
     search = "exact, blockwise" if exact else "faiss inverted lists (extra ann)"
-    epoch = shop.batches * (_of_step(shop, 0) + NODE_SECONDS * shop.nodes) / _gained(team.size)
+    epoch = shop.batches * (_of_step(shop, STEP_SECONDS) + NODE_SECONDS * shop.nodes) / _gained(team.size)
     return [
         Stage("prepare", shop.interactions * RAW_SECONDS, (LIBRARIES + shop.interactions * RAW_BYTES) / GIB,
               "anchorrec prepare (polars), one process"),
@@ -252,19 +252,13 @@ def _evaluation_seconds(shop: Shop, processes: int) -> float:
     return seconds * shop.dim / 64
 
 
-def _of_step(shop: Shop, what: int) -> float:
-    """Seconds (0) or GiB (1) of a step, between the measured sizes linear in the logarithm of the items.
+def _of_step(shop: Shop, measured: Sequence[float]) -> float:
+    """What a step takes, between the sizes at which it was measured linear in the logarithm of the items.
 
     Constant beyond them: up there a batch draws at most 10 and 5 neighbours a node, so what it reaches is
     bounded; down there it reaches the whole shop.
     """
-    if shop.items <= STEPS[0][0]:
-        return STEPS[0][1 + what]
-    for low, high in itertools.pairwise(STEPS):
-        if shop.items <= high[0]:
-            share = math.log(shop.items / low[0]) / math.log(high[0] / low[0])
-            return low[1 + what] + share * (high[1 + what] - low[1 + what])
-    return STEPS[-1][1 + what]
+    return float(np.interp(math.log(shop.items), np.log(STEP_ITEMS), measured))
 
 
 def _held_bytes(shop: Shop) -> float:
@@ -288,7 +282,7 @@ def _training_bytes(shop: Shop, team: Team) -> float:
     """Also native features in float32; reduced ones, and these added up over neighbours, in float16."""
     features = 4 * (shop.native + shop.reduced) * shop.items
     tables = TABLE_COPIES * _table_bytes(shop) / team.size
-    return _held_bytes(shop) + features + tables + _of_step(shop, 1) * GIB
+    return _held_bytes(shop) + features + tables + _of_step(shop, STEP_GIB) * GIB
 
 
 def _evaluation_bytes(shop: Shop, team: Team) -> float:

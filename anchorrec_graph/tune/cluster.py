@@ -15,9 +15,10 @@ from anchorrec_graph.cluster.connection import Cluster
 from anchorrec_graph.cluster.tasks import cancel, cause, remote, was_lost
 from anchorrec_graph.config import Config
 from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.files import waiting_for
 from anchorrec_graph.tune import study as studies
 from anchorrec_graph.tune.space import Space
-from anchorrec_graph.tune.study import enqueue, left_to_begin, lock_file, seed_sampler, waiting_for
+from anchorrec_graph.tune.study import enqueue, left_to_begin, lock_file, seed_sampler
 from anchorrec_graph.tune.trial import draw, noting_reasons, report, validation_values
 
 if TYPE_CHECKING:

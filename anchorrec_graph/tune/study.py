@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anchorrec_graph.data.manifest import json_hash
 from anchorrec_graph.errors import ConfigError, RunError
-from anchorrec_graph.files import locked
+from anchorrec_graph.files import waiting_for
 from anchorrec_graph.tune.trial import ITSELF
 
 if TYPE_CHECKING:
@@ -144,16 +144,3 @@ def seed_sampler(study: Study, trial: Trial) -> None:
 
 def lock_file(storage: Path) -> Path:
     return storage.with_name(f".{storage.name}.lock")
-
-
-@contextmanager
-def waiting_for(lock: Path) -> Iterator[None]:
-    """Hold a lock file, after other processes that hold it."""
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(locked(lock))
-                break
-            except BlockingIOError:
-                time.sleep(0.02)
-        yield
