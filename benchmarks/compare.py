@@ -1,15 +1,16 @@
 """All models on a data set, with tests of significance: the published comparison.
 
-    python benchmarks/compare.py DATASET... [--variants] [--models M,M,...] [--seeds 0,1,2,3,4] [--jobs 2]
-        [--data FOLDER] [--publish]
+    python benchmarks/compare.py DATASET... [--variants] [--only VARIANT] [--models M,M,...]
+        [--seeds 0,1,2,3,4] [--jobs 2] [--data FOLDER] [--publish]
 
 Trains every configs/<model>/DATASET.yaml, DATASET-released.yaml (AnchorRec as released) and
 DATASET-history.yaml (LightGCN with AnchorRec's history view and prior), with --variants every
-DATASET-<variant>.yaml, with --models configs/<model>/DATASET.yaml of these alone, into
-.cache/compare/DATASET, where finished runs are kept and the tables are written. The others are tested
-against AnchorRec. A second table says how much of each modality's native neighbourhoods the item space
-keeps. With --data, data sets that have a folder are read from FOLDER/DATASET. --publish also writes
-benchmarks/results/compare-DATASET.md and .json.
+DATASET-<variant>.yaml, with --only these of one variant alone, with --models configs/<model>/DATASET.yaml
+of these alone, into .cache/compare/DATASET, where finished runs are kept and the tables are written. The
+others are tested against AnchorRec, which --only adds. A second table says how much of each modality's
+native neighbourhoods the item space keeps. With --data, data sets that have a folder are read from
+FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json, with --only
+compare-DATASET-VARIANT.md and .json.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ CONFIGS, RESULTS, RUNS = Path("configs"), Path("benchmarks/results"), Path(".cac
 
 
 def entries(
-    dataset: str, data: Path | None, variants: bool = False, models: list[str] | None = None
+    dataset: str,
+    data: Path | None,
+    variants: bool = False,
+    models: list[str] | None = None,
+    only: str | None = None,
 ) -> list[Entry]:
     """The settings of every row of the comparison."""
     ours = reference_path(dataset)
@@ -44,7 +49,11 @@ def entries(
     patterns += [f"*/{dataset}-*.yaml"] if variants else []
     if models:
         patterns = [f"{model}/{dataset}.yaml" for model in models]
+    if only:
+        patterns = [f"anchorrec/{dataset}.yaml", f"*/{dataset}-{only}.yaml"]
     paths = sorted({path for pattern in patterns for path in CONFIGS.glob(pattern)})
+    if only and len(paths) < 2:
+        raise ConfigError(f"--only {only}: no configs/<model>/{dataset}-{only}.yaml")
     if ours not in paths:
         raise ConfigError(f"{ours}: no such file, or not among --models; run this in the checkout")
     return read_entries([str(path) for path in paths], data_folder(dataset, data))
@@ -61,7 +70,7 @@ def data_folder(dataset: str, data: Path | None) -> list[str]:
 
 
 def publish(dataset: str, args: argparse.Namespace) -> None:
-    rows, out = entries(dataset, args.data, args.variants, args.models), RUNS / dataset
+    rows, out = entries(dataset, args.data, args.variants, args.models, args.only), RUNS / dataset
     reference = next(entry.label for entry in rows if entry.path == reference_path(dataset))
     comparison = compare(rows, args.seeds, out, workers=args.jobs, reference=reference, report=report)
     write_tables(comparison, out)
@@ -69,9 +78,10 @@ def publish(dataset: str, args: argparse.Namespace) -> None:
     text = f"{markdown(comparison)}\n{structure_table(kept)}"
     print(text)
     if args.publish:
-        with replacing(RESULTS / f"compare-{dataset}.md") as temporary:
+        name = f"compare-{dataset}-{args.only}" if args.only else f"compare-{dataset}"
+        with replacing(RESULTS / f"{name}.md") as temporary:
             temporary.write_text(text, encoding="utf-8")
-        save_json(RESULTS / f"compare-{dataset}.json", {**as_json(comparison), "structure": kept})
+        save_json(RESULTS / f"{name}.json", {**as_json(comparison), "structure": kept})
     comparison.raise_failures()
 
 
@@ -129,8 +139,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("datasets", nargs="+", metavar="DATASET")
-    parser.add_argument("--variants", action="store_true")
-    parser.add_argument("--models", type=lambda text: text.split(","), metavar="M,M,...")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--variants", action="store_true")
+    chosen.add_argument("--only", metavar="VARIANT")
+    chosen.add_argument("--models", type=lambda text: text.split(","), metavar="M,M,...")
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")

@@ -52,6 +52,11 @@ def test_publishes_every_configuration_of_a_data_set(
     printed = capsys.readouterr().out
     assert printed == (tmp_path / "benchmarks/results/compare-shop.md").read_text() + "\n"
     assert (tmp_path / ".cache/compare/shop/table.html").exists()
+    run_script(monkeypatch, "shop", "--only", "variant", "--publish", "--seeds", "0", "--data", "data")
+    report = json.loads((tmp_path / "benchmarks/results/compare-shop-variant.json").read_text())
+    assert [row["label"] for row in report["rows"]] == ["popularity", "lightgcn"]
+    with pytest.raises(SystemExit, match=r"shop: --only varaint: no configs/<model>/shop-varaint\.yaml"):
+        run_script(monkeypatch, "shop", "--only", "varaint")
 
 
 def test_errors_name_the_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
