@@ -5,11 +5,11 @@
 
 Trains every configs/<model>/DATASET.yaml, DATASET-released.yaml (AnchorRec as released) and
 DATASET-history.yaml (LightGCN with AnchorRec's history view and prior), with --variants every
-DATASET-<variant>.yaml, with --only these of one variant alone, with --models configs/<model>/DATASET.yaml
-of these alone, into .cache/compare/DATASET, where finished runs are kept and the tables are written. The
-others are tested against AnchorRec, which --only adds. A second table says how much of each modality's
-native neighbourhoods the item space keeps. With --data, data sets that have a folder are read from
-FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json, with --only
+DATASET-<variant>.yaml, with --only DATASET-VARIANT.yaml alone and AnchorRec's DATASET.yaml, with --models
+these models' DATASET.yaml (or DATASET-VARIANT.yaml) alone, into .cache/compare/DATASET, where finished runs
+are kept and the tables are written. The others are tested against AnchorRec. A second table says how much
+of each modality's native neighbourhoods the item space keeps. With --data, data sets that have a folder are
+read from FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json, with --only
 compare-DATASET-VARIANT.md and .json.
 """
 
@@ -45,15 +45,18 @@ def entries(
 ) -> list[Entry]:
     """The settings of every row of the comparison."""
     ours = reference_path(dataset)
-    patterns = [f"*/{dataset}.yaml", f"*/{dataset}-released.yaml", f"*/{dataset}-history.yaml"]
-    patterns += [f"*/{dataset}-*.yaml"] if variants else []
-    if models:
-        patterns = [f"{model}/{dataset}.yaml" for model in models]
     if only:
-        patterns = [f"anchorrec/{dataset}.yaml", f"*/{dataset}-{only}.yaml"]
-    paths = sorted({path for pattern in patterns for path in CONFIGS.glob(pattern)})
-    if only and len(paths) < 2:
-        raise ConfigError(f"--only {only}: no configs/<model>/{dataset}-{only}.yaml")
+        patterns = [f"{model}/{dataset}-{only}.yaml" for model in models or ["*"]]
+    elif models:
+        patterns = [f"{model}/{dataset}.yaml" for model in models]
+    else:
+        patterns = [f"*/{dataset}.yaml", f"*/{dataset}-released.yaml", f"*/{dataset}-history.yaml"]
+        patterns += [f"*/{dataset}-*.yaml"] if variants else []
+    found = {pattern: list(CONFIGS.glob(pattern)) for pattern in patterns}
+    missing = [str(CONFIGS / pattern) for pattern in found if (only or models) and not found[pattern]]
+    if missing:
+        raise ConfigError(f"no such file: {', '.join(missing)}")
+    paths = sorted({path for group in found.values() for path in group} | ({ours} if only else set()))
     if ours not in paths:
         raise ConfigError(f"{ours}: no such file, or not among --models; run this in the checkout")
     return read_entries([str(path) for path in paths], data_folder(dataset, data))
@@ -139,10 +142,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("datasets", nargs="+", metavar="DATASET")
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--variants", action="store_true")
-    chosen.add_argument("--only", metavar="VARIANT")
-    chosen.add_argument("--models", type=lambda text: text.split(","), metavar="M,M,...")
+    parser.add_argument("--variants", action="store_true")
+    parser.add_argument("--only", metavar="VARIANT")
+    parser.add_argument("--models", type=lambda text: text.split(","), metavar="M,M,...")
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")

@@ -55,8 +55,10 @@ def test_publishes_every_configuration_of_a_data_set(
     run_script(monkeypatch, "shop", "--only", "variant", "--publish", "--seeds", "0", "--data", "data")
     report = json.loads((tmp_path / "benchmarks/results/compare-shop-variant.json").read_text())
     assert [row["label"] for row in report["rows"]] == ["popularity", "lightgcn"]
-    with pytest.raises(SystemExit, match=r"shop: --only varaint: no configs/<model>/shop-varaint\.yaml"):
+    with pytest.raises(SystemExit, match=r"shop: no such file: configs/\*/shop-varaint\.yaml"):
         run_script(monkeypatch, "shop", "--only", "varaint")
+    with pytest.raises(SystemExit, match=r"shop: no such file: configs/ligtgcn/shop-variant\.yaml"):
+        run_script(monkeypatch, "shop", "--only", "variant", "--models", "lightgcn,ligtgcn")
 
 
 def test_errors_name_the_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
