@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,32 @@ except ImportError:  # Windows
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`."""
+    """Yield a temporary path beside `path`; on success rename it to `path`, once the disk has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        flush_file(temporary)
         os.replace(temporary, path)
+        flush_names(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_file(path: Path) -> None:
+    """Wait until the disk has a file. Open for writing: else Windows refuses."""
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
+
+
+def flush_names(folder: Path) -> None:
+    """Wait until the disk has the names in a folder, where the system can tell (Windows cannot)."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from torch.distributed.tensor import DTensor, Shard
 from torch.futures import Future
 
 from anchorrec_graph.errors import RunError
-from anchorrec_graph.files import save_json
+from anchorrec_graph.files import flush_file, flush_names, save_json
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train.checkpoint import Progress, below, training_state
 from anchorrec_graph.train.optimizer import AdamOfModel
@@ -75,9 +75,9 @@ def save_sharded(
     if ranks.is_first:
         files = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
         save_json(temporary / PROGRESS, {"progress": list(progress), "key": key, "files": files})
-        _names_to_disk(temporary)
+        flush_names(temporary)
         os.replace(temporary, path)
-        _names_to_disk(path.parent)
+        flush_names(path.parent)
         for other in path.parent.glob("checkpoint-*"):
             if other != path:
                 shutil.rmtree(other)
@@ -158,19 +158,8 @@ class _Writer(HuggingFaceStorageWriter):
     def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
         written = super().write_data(plan, planner)
         for name in {result.storage_data.relative_path for result in written.value()}:
-            with open(Path(self.path) / name, "r+b") as file:
-                os.fsync(file.fileno())
+            flush_file(Path(self.path) / name)
         return written
-
-
-def _names_to_disk(folder: Path) -> None:
-    """Wait until the disk has the names in a folder, where the system can tell (Windows cannot)."""
-    with suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 @contextmanager
