@@ -4,10 +4,11 @@
         [--jobs 2] [--data FOLDER] [--publish]
 
 Trains configs/<model>/DATASET.yaml on the random splits of the named seeds, with that seed; settings stay
-those that were chosen on split 0, whose validation pairs are training or test pairs of the others. The first
-model is the reference. Tests are over users, each user's test values averaged over the splits,
-Holm-corrected. Finished runs are kept in .cache/splits and never repeated. The table goes to
-.cache/splits/DATASET.md and .json, with --publish to benchmarks/results/splits-DATASET.
+those that were chosen on split 0, whose validation pairs are training or test pairs of the others. Data with
+a split of their own (column x_label) are refused: give --data a copy without it. The first model is the
+reference. Tests are over users, each user's test values averaged over the splits, Holm-corrected. Finished
+runs are kept in .cache/splits and never repeated. The table goes to .cache/splits/DATASET.md and .json, with
+--publish to benchmarks/results/splits-DATASET.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import polars as pl
 from cold_tables import Cell, as_json, cells, markdown
 from compare import CONFIGS, RESULTS, data_folder, report, seed_list
 
 from anchorrec_graph.compare import compare, read_entries
-from anchorrec_graph.errors import AnchorRecError
+from anchorrec_graph.compare.task import shared_task
+from anchorrec_graph.errors import AnchorRecError, ConfigError
 from anchorrec_graph.files import replacing, save_json
 from anchorrec_graph.train.environment import environment
 
@@ -31,16 +34,34 @@ OUT = Path(".cache/splits")
 def table(dataset: str, models: list[str], args: argparse.Namespace) -> dict[str, dict[str, Cell]]:
     """Test values of every model on every split, and what the tests say."""
     paths = [str(CONFIGS / model / f"{dataset}.yaml") for model in models]
-    found = defaultdict(list)
-    for split in args.splits:
-        overrides = [*data_folder(dataset, args.data), f"dataset.split={{name: random, seed: {split}}}"]
-        comparison = compare(
-            read_entries(paths, overrides), [split], OUT / dataset, workers=args.jobs, report=report
-        )
+    entries = {split: read_entries(paths, overrides(dataset, split, args.data)) for split in args.splits}
+    check_different({split: shared_task(rows).hash for split, rows in entries.items()})
+    found: dict[str, list[pl.DataFrame]] = defaultdict(list)
+    for split, rows in entries.items():
+        comparison = compare(rows, [split], OUT / dataset, workers=args.jobs, report=report)
         comparison.raise_failures()
         for row in comparison.rows:
             found[row.label] += [result.per_user for result in row.results]
     return cells(found, models[0])
+
+
+def overrides(dataset: str, split: int, data: Path | None) -> list[str]:
+    return [*data_folder(dataset, data), f"dataset.split={{name: random, seed: {split}}}"]
+
+
+def check_different(hashes: dict[int, str]) -> None:
+    """Refuse splits of which two are the same pairs.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    seen = dict[str, int]()
+    for split, pairs in hashes.items():
+        if seen.setdefault(pairs, split) != split:
+            raise ConfigError(
+                f"splits {seen[pairs]} and {split} are the same pairs: the data have their own (x_label), "
+                "which dataset.split does not change; give --data a copy without that column"
+            )
 
 
 def publish(dataset: str, args: argparse.Namespace) -> None:

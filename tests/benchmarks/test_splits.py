@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import tiny_config
 
+from anchorrec_graph.errors import ConfigError
+
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -47,3 +49,11 @@ def test_publishes_and_trains_once(
     assert len(runs) == 4
     script.main()
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
+
+
+def test_a_split_that_the_data_bring_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    script = importlib.import_module("splits")
+    script.check_different({1: "a", 2: "b"})
+    with pytest.raises(ConfigError, match="splits 1 and 3 are the same pairs"):
+        script.check_different({1: "a", 2: "b", 3: "a"})
