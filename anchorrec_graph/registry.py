@@ -1,8 +1,10 @@
-"""Registries: from the `name` in a configuration to the class that it sets."""
+"""Registries: from the `name` in a configuration to the class that it sets; and modules that add to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, SerializeAsAny
@@ -10,6 +12,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 from anchorrec_graph.settings import Settings, unknown_name
 
 T = TypeVar("T")
+_imported: list[str] = []
 
 
 class Registry(Generic[T]):
@@ -66,3 +69,21 @@ class Registry(Generic[T]):
 def registered(registry: Registry[Any]) -> tuple[Any, Any]:
     """Annotations of a settings field that holds any of the registry's settings classes."""
     return BeforeValidator(registry.parse), SerializeAsAny()  # type: ignore[type-arg]  # it is one at type-checking time only
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules that register classes of their own; those in the working directory are found.
+
+    Raises:
+        ImportError: one cannot be imported.
+    """
+    if names and "" not in sys.path:
+        sys.path.insert(0, "")  # as with `python -m`
+    for name in names:
+        importlib.import_module(name)
+        _imported.append(name)
+
+
+def imported_modules() -> list[str]:
+    """Those of `import_modules`, which a child process has to import too."""
+    return list(dict.fromkeys(_imported))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
@@ -37,6 +36,7 @@ from anchorrec_graph.cli import (
 )
 from anchorrec_graph.cli.options import one_line
 from anchorrec_graph.errors import AnchorRecError, ConfigError
+from anchorrec_graph.registry import import_modules
 from anchorrec_graph.train.environment import version
 
 OUT_OF_MEMORY = (
@@ -66,11 +66,9 @@ def options(
     ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    if modules:
-        sys.path.insert(0, "")  # modules in the working directory are found, as with `python -m`
     for module in modules or ():
         try:
-            importlib.import_module(module)
+            import_modules([module])
         except ImportError as error:
             raise ConfigError(f"--import {module}: {error}") from error
     if show_version:

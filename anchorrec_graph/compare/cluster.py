@@ -24,6 +24,7 @@ from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.data.manifest import json_hash
 from anchorrec_graph.errors import AnchorRecError, RunError
 from anchorrec_graph.files import replacing
+from anchorrec_graph.registry import import_modules, imported_modules
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.run import RunFolder
 
@@ -56,7 +57,7 @@ def run_jobs_on(cluster: Cluster, jobs: Sequence[Job], done: Done) -> list[Failu
             lock = ExitStack()
             try:
                 _lock(job, lock)
-                call = job, data.of(job), pack(job.folder), cluster.cpus, sys.argv
+                call = job, data.of(job), pack(job.folder), cluster.cpus, sys.argv, imported_modules()
             except (AnchorRecError, OSError) as error:
                 lock.close()
                 failed(job, error)
@@ -82,8 +83,11 @@ def run_jobs_on(cluster: Cluster, jobs: Sequence[Job], done: Done) -> list[Failu
     return failures
 
 
-def train(job: Job, data: HeteroData, files: Files, threads: int, command: list[str]) -> Trained:
+def train(
+    job: Job, data: HeteroData, files: Files, threads: int, command: list[str], modules: Sequence[str]
+) -> Trained:
     """On a worker: train, going on from the files of an interrupted run if there are any."""
+    import_modules(modules)
     sys.argv[:] = command  # a run says by which command it was made
     torch.set_num_threads(threads)
     started = time.monotonic()

@@ -94,7 +94,7 @@ def compare(
 def _train(
     jobs: Sequence[Job], task: Task, workers: int, cluster: Cluster | None, report: Report
 ) -> list[Failure]:
-    """Run the jobs that are not finished."""
+    """Run the jobs that are not finished; what two labels share once."""
     total, done = len(jobs), 0
 
     def say(job: Job, text: str) -> None:
@@ -105,20 +105,25 @@ def _train(
     def ended(job: Job, seconds: float, failure: Failure | None) -> None:
         say(job, f"failed: {failure.message}" if failure else f"{_headline(job)}, {seconds:.0f} s")
 
-    missing = []
+    missing, twins = dict[Path, Job](), list[Job]()
     for job in jobs:
         if is_finished(job, task.manifests[job.label]):
             say(job, f"{_headline(job)}, from an earlier comparison")
-        else:
-            missing.append(job)
+        elif missing.setdefault(job.folder, job) is not job:
+            twins.append(job)
     try:
-        if cluster is not None:
-            return run_jobs_on(cluster, missing, ended)
-        return run_jobs(missing, workers, ended)
+        new = list(missing.values())
+        failures = run_jobs(new, workers, ended) if cluster is None else run_jobs_on(cluster, new, ended)
     except KeyboardInterrupt as stop:
         others = "others have a checkpoint" if cluster is None else "others begin anew"
         stop.add_note(f"give the same command again to go on: finished runs stay, {others}")
         raise
+    failed_jobs = {(failure.label, failure.seed): failure for failure in failures}
+    for job in twins:
+        failure = failed_jobs.get((missing[job.folder].label, job.seed))
+        ended(job, 0.0, failure)
+        failures += [failure._replace(label=job.label)] if failure else []
+    return failures
 
 
 def _headline(job: Job) -> str:

@@ -126,7 +126,10 @@ def _record(row: Row, metrics: list[str]) -> dict[str, object]:
         record |= {f"{name} mean": mean, f"{name} sd": sd, f"{name} rank": rank}
         record[f"{name} difference"] = difference
         for kind in TESTS:
-            record[f"{name} {kind} p holm"] = tests[kind].holm if kind in tests else None
+            tested = tests.get(kind)
+            record[f"{name} {kind} statistic"] = tested.statistic if tested else None
+            record[f"{name} {kind} p"] = tested.p_value if tested else None
+            record[f"{name} {kind} p holm"] = tested.holm if tested else None
     return record | row.cost._asdict()
 
 

@@ -20,9 +20,10 @@ from typing import NamedTuple
 import torch
 
 from anchorrec_graph.compare.costs import save_cost
-from anchorrec_graph.compare.runs import Job
+from anchorrec_graph.compare.runs import Job, is_finished
 from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.errors import AnchorRecError
+from anchorrec_graph.registry import import_modules, imported_modules
 from anchorrec_graph.train.fit import fit
 
 CONTEXT: BaseContext = multiprocessing.get_context("spawn")
@@ -76,7 +77,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, done: Done) -> list[Failure]:
 
 def _start(job: Job, threads: int) -> tuple[Connection, _Running]:
     reader, writer = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_train, args=(job, threads, writer), name=job.title)  # type: ignore[attr-defined]
+    process = CONTEXT.Process(target=_train, args=(job, threads, imported_modules(), writer), name=job.title)  # type: ignore[attr-defined]
     with _children_inherit(threads):
         process.start()
     writer.close()  # the child has its own: without ours, its end is the end of the pipe
@@ -118,14 +119,20 @@ def _children_inherit(threads: int) -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _train(job: Job, threads: int, writer: Connection) -> None:
-    """In the child: train, and send (message, exit code) if that fails."""
+def _train(job: Job, threads: int, modules: Sequence[str], writer: Connection) -> None:
+    """In the child: train, and send (message, exit code) if that fails.
+
+    What another process has finished meanwhile stays, with its cost.
+    """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     warnings.simplefilter("ignore", DataWarning)  # the parent has loaded the same data, and shown them
     try:
-        fit(job.config, job.config.dataset.load(), job.folder, (job.folder / "config.yaml").exists())
-        save_cost(job.folder, threads)
+        import_modules(modules)
+        data = job.config.dataset.load()
+        if not is_finished(job, data.manifest):
+            fit(job.config, data, job.folder, (job.folder / "config.yaml").exists())
+            save_cost(job.folder, threads)
     except AnchorRecError as error:
         writer.send((str(error), error.exit_code))
     except Exception as error:

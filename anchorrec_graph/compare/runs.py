@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,31 +42,26 @@ class Result(NamedTuple):
 
 
 def make_jobs(entries: Sequence[Entry], seeds: Sequence[int], out: Path) -> list[Job]:
-    """Every label with the first seed, then with the second, ...: folder `<out>/runs/<label>-<hash>`.
+    """Every label with the first seed, then with the second, ...: folder `<out>/runs/<model>-<hash>`.
 
-    The hash is that of the settings with the seed, so changed settings are another run.
+    The hash is that of the settings with the seed, so changed settings are another run, and the same
+    settings under another label are the same run.
 
     Raises:
-        ConfigError: no seeds, a seed twice or out of range, or two labels that share a folder.
+        ConfigError: no seeds, or a seed twice or out of range.
     """
     try:
         TrainConfig(seeds=tuple(seeds))
     except ValidationError as error:
         raise ConfigError(describe(error)) from error
-    jobs: dict[Path, Job] = {}
+    jobs = []
     for seed in seeds:
         for label, config, _ in entries:
             train = config.train.model_copy(update={"seeds": (seed,)})
             settings = config.model_copy(update={"train": train})
-            name = re.sub(r"[^\w.-]+", "-", label)
-            folder = out / "runs" / f"{name}-{settings.hash}"
-            if folder in jobs:
-                raise ConfigError(
-                    f"'{jobs[folder].label}' and '{label}' have the same settings and nearly the same name; "
-                    "leave one out"
-                )
-            jobs[folder] = Job(label, seed, settings, folder)
-    return list(jobs.values())
+            folder = out / "runs" / f"{settings.model.name}-{settings.hash}"
+            jobs.append(Job(label, seed, settings, folder))
+    return jobs
 
 
 def is_finished(job: Job, manifest: dict[str, Any]) -> bool:
@@ -79,7 +73,10 @@ def is_finished(job: Job, manifest: dict[str, Any]) -> bool:
     if not (job.folder / "config.yaml").exists():
         return False
     run = RunFolder.open(job.folder)
-    run.check_data(manifest)
+    try:
+        run.check_data(manifest)
+    except RunError as error:
+        raise RunError(f"{error}: delete that folder, or name another --out") from error
     return run.seed(job.seed).load_result() is not None
 
 

@@ -40,6 +40,26 @@ def test_a_module_of_your_own_is_imported(tmp_path: Path, monkeypatch: pytest.Mo
         assert process.exitcode == 0, (tmp_path / "errors.txt").read_text(encoding="utf-8")
 
 
+METRIC = """
+from anchorrec_graph.evaluate.metrics import METRICS
+
+METRICS["Mine"] = METRICS["Recall"]
+"""
+
+
+def test_the_processes_of_compare_import_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_metrics.py").write_text(METRIC, encoding="utf-8")
+    popularity = CONFIG.replace("{name: lightgcn, backbone: same}", "popularity")
+    text = f"{popularity}evaluate: {{metrics: [Mine@5]}}\n".replace("epochs: 1", "metric: Mine@5")
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    process = start(
+        ["--import", "my_metrics", "compare", "own.yaml", "--out", "table"], tmp_path / "errors.txt"
+    )
+    process.join()
+    assert process.exitcode == 0, (tmp_path / "errors.txt").read_text(encoding="utf-8")
+
+
 def test_a_run_with_a_class_that_is_not_imported_says_so(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(CONFIG, encoding="utf-8")
     process = start(["train", "--config", str(tmp_path / "own.yaml")], tmp_path / "errors.txt")

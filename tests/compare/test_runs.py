@@ -15,6 +15,7 @@ from comparisons import entries_of, numbers, run
 
 from anchorrec_graph.compare import Comparison, compare, processes
 from anchorrec_graph.compare.costs import peak_memory
+from anchorrec_graph.compare.runs import make_jobs
 from anchorrec_graph.errors import AnchorRecError, ConfigError, RunError
 
 MANY = ("train.epochs=150", "train.checkpoint_every=1", "train.patience=200")
@@ -44,6 +45,20 @@ def test_only_what_is_new_is_run(comparison: Comparison, out: Path, tmp_path: Pa
     assert ["earlier" in line for line in lines] == [True, False]
     assert [result.name for result in more.rows[0].results] == ["0", "2"]
     assert files(out / "runs") == before
+
+
+def test_another_label_is_no_other_run(comparison: Comparison, out: Path) -> None:
+    before, lines = files(out / "runs"), list[str]()
+    entries = [entry._replace(label=f"my {entry.label}") for entry in entries_of(out / "configs")]
+    compare(entries, [0, 1], out, report=lines.append)
+    assert files(out / "runs") == before
+    assert [line.endswith("from an earlier comparison") for line in lines] == [True] * 4
+
+
+def test_what_another_process_has_finished_keeps_its_cost(comparison: Comparison, out: Path) -> None:
+    (job, *_) = make_jobs(entries_of(out / "configs"), [0], out)
+    before, failures = files(out / "runs"), processes.run_jobs([job], 1, lambda *_: None)
+    assert (files(out / "runs"), failures) == (before, [])
 
 
 def kill_one(folder: Path) -> None:
@@ -114,7 +129,9 @@ def test_changed_data_are_refused(comparison: Comparison, out: Path, tmp_path: P
         for name in ("config.yaml", "environment.json"):
             (tmp_path / "runs" / path.name / name).write_bytes((path / name).read_bytes())
         (tmp_path / "runs" / path.name / "manifest.json").write_text('{"hash": "0123456789abcdef"}')
-    with pytest.raises(RunError, match="made from data 0123456789ab"):
+    with pytest.raises(
+        RunError, match=r"made from data 0123456789ab.*delete that folder, or name another --out"
+    ):
         compare([entry], [0], tmp_path)
 
 
@@ -127,11 +144,21 @@ def test_seeds_are_checked(out: Path, tmp_path: Path, seeds: list[int], message:
     assert not (tmp_path / "out").exists()
 
 
-def test_two_labels_never_share_a_folder(tmp_path: Path) -> None:
-    entry = entries_of(tmp_path, models=["popularity"])[0]
-    twins = [entry._replace(label="a/b"), entry._replace(label="a b")]
-    with pytest.raises(ConfigError, match="'a/b' and 'a b' have the same settings"):
-        compare(twins, [0], tmp_path / "out")
+def test_two_labels_of_the_same_settings_are_one_run(tmp_path: Path) -> None:
+    entry, lines = entries_of(tmp_path, models=["popularity"])[0], list[str]()
+    twins = [entry._replace(label="one"), entry._replace(label="other")]
+    one, other = compare(twins, [0], tmp_path / "out", report=lines.append).rows
+    assert one.results[0].test == other.results[0].test
+    assert len(list((tmp_path / "out/runs").iterdir())) == 1
+    assert [line.split(":")[0] for line in lines] == ["[1/2] one, seed 0", "[2/2] other, seed 0"]
+
+
+def test_labels_share_a_failure(tmp_path: Path) -> None:
+    fails = entries_of(tmp_path / "a", "train.learning_rate=1e30", models=["lightgcn"])[0]
+    entries = [*entries_of(tmp_path, models=["popularity"]), fails, fails._replace(label="again")]
+    comparison = compare(entries, [0], tmp_path / "out")
+    assert [failure.label for failure in comparison.failures] == ["lightgcn", "again"]
+    assert [row.label for row in comparison.rows] == ["popularity"]
 
 
 def test_a_process_as_users_start_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
