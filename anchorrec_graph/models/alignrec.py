@@ -11,7 +11,6 @@ from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.encoders.fused import FUSED, add_fused
-from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.bipartite import (
     bipartite_relation,
     sent_to_strangers,
@@ -80,8 +79,6 @@ class AlignRec(Recommender):
         super().__init__()
         self.config, self.scoring = config, Scoring(config, data)
         features = add_fused(item_features(data, config.name, ID), config.fused)[config.fused]
-        if config.fused == ID:
-            raise ConfigError(f"model.fused: '{ID}' is a name that alignrec uses itself; rename the modality")
         edge_index, self.num_users, num_items = train_graph(data)
         dim = config.embedding_dim
         self.user_item = bipartite_relation(edge_index, self.num_users, num_items)
