@@ -24,7 +24,7 @@ from anchorrec_graph.cli.options import (
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.tune import search
-from anchorrec_graph.tune.report import Report, write_report
+from anchorrec_graph.tune.report import Report, why_no_figure, write_report
 from anchorrec_graph.tune.search import TuneResult
 from anchorrec_graph.tune.space import Space, setting_of
 
@@ -44,7 +44,7 @@ def tune(
     override: Overrides = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The best settings; default <storage>-best.yaml."),
+        typer.Option(metavar="FILE", help="The best settings; default <study>-best.yaml beside the storage."),
     ] = None,
     jobs: Annotated[
         int | None,
@@ -58,6 +58,7 @@ def tune(
     """Search for better settings on validation.
 
     Test is never read. The same command goes on after a crash or kill, and may run in several processes.
+    Trials and their importance are written as <study>-trials.csv and -importance.svg beside the storage.
     """
     if jobs is not None and ray is None:
         raise ConfigError(
@@ -83,6 +84,8 @@ def tune(
     for path in report:
         if path is not None:
             print(f"written: {path}")
+    if report.importance is None:
+        print(f"no figure of importance: {why_no_figure(found)}")
 
 
 def _summary(found: TuneResult, report: Report, rows: dict[str, list[object]]) -> dict[str, object]:
@@ -97,6 +100,7 @@ def _summary(found: TuneResult, report: Report, rows: dict[str, list[object]]) -
         "settings": {key: best for key, (_, _, best) in rows.items()},
         "importance": found.importance,
         "files": files,
+        "no_figure": why_no_figure(found),
     }
 
 

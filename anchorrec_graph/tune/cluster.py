@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from anchorrec_graph.cluster.tasks import cancel, cause, remote, was_lost
 from anchorrec_graph.config import Config
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import waiting_for
+from anchorrec_graph.registry import import_modules, imported_modules
 from anchorrec_graph.tune import study as studies
+from anchorrec_graph.tune.alive import give_sign_of_life
 from anchorrec_graph.tune.space import Space
 from anchorrec_graph.tune.study import enqueue, left_to_begin, lock_file, seed_sampler
 from anchorrec_graph.tune.trial import draw, noting_reasons, report, validation_values
@@ -70,8 +72,11 @@ def fill_on(
         running.give_up()
 
 
-def values(config: Config, data: HeteroData, threads: int) -> Iterator[tuple[int, float]]:
+def values(
+    config: Config, data: HeteroData, threads: int, modules: Sequence[str]
+) -> Iterator[tuple[int, float]]:
     """On a worker: the values of `validation_values`, each sent as it comes."""
+    import_modules(modules)
     torch.set_num_threads(threads)
     yield from validation_values(config, data, Evaluator(config.evaluate, data))
 
@@ -105,7 +110,7 @@ class _Running:
         except BaseException:
             self.study.tell(trial, state=TrialState.FAIL)
             raise
-        stream = self.task.remote(settings, self.data, self.threads)
+        stream = self.task.remote(settings, self.data, self.threads, imported_modules())
         self.trials[stream], self.best[stream] = trial, -float("inf")
 
     def listen(self) -> None:
@@ -122,7 +127,7 @@ class _Running:
         if time.monotonic() - self.alive >= studies.HEARTBEAT:
             self.alive = time.monotonic()
             for trial in self.trials.values():
-                _give_sign_of_life(self.study, trial)
+                give_sign_of_life(self.study, trial)
 
     def give_up(self) -> None:
         """Stop what still runs. These trials count as failed."""
@@ -166,7 +171,7 @@ def _ask(study: Study, itself: dict[str, Any]) -> Trial:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Heartbeat of storage")  # it is given here
         trial = study.ask()
-    _give_sign_of_life(study, trial)
+    give_sign_of_life(study, trial)
     return trial
 
 
@@ -184,8 +189,3 @@ def _next(stream: Any) -> tuple[int, float]:
         return found
     except ray.exceptions.RayTaskError as error:
         raise cause(error) from error
-
-
-def _give_sign_of_life(study: Study, trial: Trial) -> None:
-    """As Optuna's `optimize` does it, so that the trial is given up if this process is killed."""
-    study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from anchorrec_graph.files import replacing
 from anchorrec_graph.graph.drawing import FONT_SIZE, PALETTE, save_figure
-from anchorrec_graph.tune.search import TuneResult
+from anchorrec_graph.tune.search import RANKED, TuneResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,24 +20,39 @@ class Report(NamedTuple):
 
     best: Path  # the best configuration, complete
     trials: Path  # CSV
-    importance: Path | None  # a figure; None without matplotlib or where it is unknown
+    importance: Path | None  # a figure; None where `why_no_figure` says so
 
 
 def write_report(result: TuneResult, storage: Path, out: Path | None = None) -> Report:
-    """Write `<storage stem>-best.yaml` (or `out`), `-trials.csv` and `-importance.svg`."""
+    """Write `<study>-best.yaml` (or `out`), `-trials.csv` and `-importance.svg` beside the storage.
+
+    They are named by the study, as a storage may hold many.
+    """
 
     def beside(ending: str) -> Path:
-        return storage.with_name(f"{storage.stem}-{ending}")
+        return storage.with_name(f"{result.study}-{ending}")
 
     report = Report(out or beside("best.yaml"), beside("trials.csv"), None)
     with replacing(report.best) as temporary:
         temporary.write_text(best_yaml(result), encoding="utf-8")
     with replacing(report.trials) as temporary:
         result.trials.write_csv(temporary)
-    if result.importance and importlib.util.find_spec("matplotlib"):
+    if why_no_figure(result) is None:
         report = report._replace(importance=beside("importance.svg"))
         save_figure(importance_figure(result), beside("importance.svg"))
     return report
+
+
+def why_no_figure(result: TuneResult) -> str | None:
+    """Why no figure of importance is drawn; None if one is."""
+    complete = len(result.trials.filter(state="complete"))
+    if complete < RANKED:
+        return f"it needs {RANKED} complete trials, and there are {complete}"
+    if not result.importance:
+        return "nearly all trials are equally good"
+    if importlib.util.find_spec("matplotlib") is None:
+        return "matplotlib is missing: pip install 'anchorrec_graph[tune]'"
+    return None
 
 
 def best_yaml(result: TuneResult) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from anchorrec_graph.data.manifest import json_hash
 from anchorrec_graph.errors import ConfigError, RunError
 from anchorrec_graph.files import waiting_for
+from anchorrec_graph.tune.alive import fail_dead, give_sign_of_life
 from anchorrec_graph.tune.trial import ITSELF
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def fill(
 ) -> None:
     """Run trials until `trials` of the study are complete or pruned, whoever ran them.
 
-    Failed trials, and those of a process that gives no sign of life, do not count. A trial is counted
-    and begun under a lock, so that processes on one machine never run one too many.
+    Failed trials, and those of a process that gives no sign of life, do not count. A trial is counted and
+    begun, and gives its first sign of life, under a lock: processes on one machine never run one too many.
 
     Args:
         itself: the parameters of the configuration as it stands, which is always the first trial.
@@ -106,11 +107,10 @@ def fill(
 
 
 def left_to_begin(study: Study, trials: int) -> int | None:
-    """How many trials are to be begun; None if all have ended."""
-    from optuna.storages import fail_stale_trials
+    """How many trials are to be begun; None if all have ended. To be called under the lock."""
     from optuna.trial import TrialState
 
-    fail_stale_trials(study)
+    fail_dead(study)
     states = Counter(trial.state for trial in study.get_trials(deepcopy=False))
     left = trials - states[TrialState.COMPLETE] - states[TrialState.PRUNED]
     return None if left <= 0 else max(left - states[TrialState.RUNNING], 0)
@@ -124,9 +124,13 @@ def enqueue(study: Study, itself: dict[str, Any]) -> None:
 
 
 def _begin(study: Study, claim: ExitStack, objective: Callable[[Trial], float]) -> Callable[[Trial], float]:
-    """The objective, which first gives up the claim: from now on the trial is counted as running."""
+    """The objective, which first gives up the claim: from now on the trial is counted as running.
+
+    Optuna's own thread gives the first sign of life at a moment of its own, perhaps too late.
+    """
 
     def begun(trial: Trial) -> float:
+        give_sign_of_life(study, trial)
         claim.close()
         seed_sampler(study, trial)
         return objective(trial)

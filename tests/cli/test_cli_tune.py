@@ -38,7 +38,11 @@ def test_tune_prints_a_table_and_the_files(
     assert "validation Recall@5 0." in title
     assert "before" in title
     assert "│ train.learning_rate │" in done.out
-    assert done.out.endswith(f"written: {out}\nwritten: {tmp_path / 's-trials.csv'}\n")
+    assert done.out.splitlines()[-3:] == [
+        f"written: {out}",
+        f"written: {tmp_path / title.split(':')[0]}-trials.csv",
+        "no figure of importance: it needs 10 complete trials, and there are 4",
+    ]
     assert [line[:29] for line in done.err.splitlines()] == [
         f"anchorrec on planted, {n} of 4:" for n in (1, 2, 3, 4)
     ]
@@ -59,6 +63,7 @@ def test_tune_json(anchorrec: Command, config: Path, space: Path, tmp_path: Path
     assert best.train.epochs == 1
     assert best.train.learning_rate == report["settings"]["train.learning_rate"]
     assert report["files"]["importance"] is None
+    assert report["no_figure"] == "it needs 10 complete trials, and there are 2"
 
 
 def test_tune_defaults(
@@ -71,7 +76,7 @@ def test_tune_defaults(
     assert anchorrec("tune", "c.yaml").error(2) == message
     space.rename(tmp_path / "search.yaml")
     report = anchorrec("tune", "c.yaml", "--trials", 1, "--json", "-q").json()
-    assert report["files"]["best"] == "runs/tune/anchorrec-planted-best.yaml"
+    assert report["files"]["best"] == f"runs/tune/{report['study']}-best.yaml"
     assert (tmp_path / "runs/tune/anchorrec-planted.sqlite").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from anchorrec_graph.models.lightgcn import LightGCN
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.trainer import Trainer
 from anchorrec_graph.tune import search, study
-from anchorrec_graph.tune.report import write_report
+from anchorrec_graph.tune.report import why_no_figure, write_report
 from anchorrec_graph.tune.search import TuneResult, tune
 from anchorrec_graph.tune.space import Space
 from anchorrec_graph.tune.trial import ITSELF, run_trial
@@ -307,10 +308,24 @@ def test_importance_finds_what_matters(tmp_path: Path, monkeypatch: pytest.Monke
     assert tuned(search.RANKED, "equal.sqlite").importance == {}
 
 
+def test_importance_where_the_start_lies_outside_of_the_space(
+    tuned: Tuned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one key: the others, and the other trials, count as ever."""
+    scripted(monkeypatch, lambda _, config: [config.train.learning_rate])
+    tuned.space_file.write_text("train.learning_rate: {log: [1e-7, 1e-1]}\nmodel.l2_weight: {log: [1e-2, 1]}")
+    result = tuned(16)
+    assert json.loads(result.trials["model.l2_weight"][0]) < 1e-2
+    assert list(result.importance) == ["train.learning_rate", "model.l2_weight"]
+    assert result.importance["train.learning_rate"] > 0.5
+    assert why_no_figure(result) is None
+
+
 def test_files_beside_the_storage(tuned: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
     result = tuned(search.RANKED)
     report = write_report(result, tuned.folder / "s.sqlite")
-    assert [path.name for path in report] == ["s-best.yaml", "s-trials.csv", "s-importance.svg"]
+    endings = ("best.yaml", "trials.csv", "importance.svg")
+    assert list(report) == [tuned.folder / f"{result.study}-{ending}" for ending in endings]
     first = report.best.read_text().splitlines()[0]
     assert first.startswith(
         f"# Validation Recall@5 {result.best_value:.4f}, test not read; best of 10 trials "
@@ -322,7 +337,26 @@ def test_files_beside_the_storage(tuned: Tuned, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     report = write_report(result, tuned.folder / "s.sqlite", tuned.folder / "new" / "out.yaml")
     assert report.importance is None
+    assert why_no_figure(result) == "matplotlib is missing: pip install 'anchorrec_graph[tune]'"
     assert load_config(report.best) == result.best_config
+
+
+def test_why_there_is_no_figure(tuned: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, lambda *_: [0.5])
+    assert why_no_figure(tuned(9)) == "it needs 10 complete trials, and there are 9"
+    result = tuned(10)
+    assert why_no_figure(result) == "nearly all trials are equally good"
+    assert write_report(result, tuned.folder / "s.sqlite").importance is None
+
+
+def test_studies_of_one_storage_have_files_of_their_own(tuned: Tuned) -> None:
+    report = write_report(tuned(1), tuned.folder / "s.sqlite")
+    before = report.best.read_bytes(), report.trials.read_bytes()
+    tuned.config = tiny_config(tuned.folder, "train.epochs=2")
+    other = write_report(tuned(1), tuned.folder / "s.sqlite")
+    assert other.best != report.best
+    assert (report.best.read_bytes(), report.trials.read_bytes()) == before
+    assert load_config(other.best).train.epochs == 2
 
 
 def test_optuna_is_missing(tuned: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
