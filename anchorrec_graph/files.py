@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +29,7 @@ except ImportError:  # Windows
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success rename it to `path`, once the disk has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         yield temporary
         flush_file(temporary)
@@ -35,6 +37,12 @@ def replacing(path: Path) -> Iterator[Path]:
         flush_names(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside `path` that no other process takes, also on another machine with the same files."""
+    machine = re.sub(r"[^A-Za-z0-9-]+", "-", platform.node())
+    return path.with_name(f".{path.name}.{machine}.{os.getpid()}.tmp")
 
 
 def flush_file(path: Path) -> None:
@@ -62,7 +70,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists():
         raise RunError(f"{folder}: is there already; name another folder, and switch a link to it")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = _temporary(folder)
     temporary.mkdir(parents=True)
     try:
         yield temporary

@@ -36,7 +36,7 @@ class ShardedTable(nn.Module):
 
     def __init__(self, table: nn.Embedding, ranks: Exchange) -> None:
         super().__init__()
-        self.ranks, self.num_embeddings, self.embedding_dim = ranks, *table.weight.shape
+        self.ranks, self.num_embeddings = ranks, table.num_embeddings
         self.chunk = -(-self.num_embeddings // ranks.size)
         self.first = min(ranks.rank * self.chunk, self.num_embeddings)
         own = table.weight.detach()[self.first : self.first + self.chunk]

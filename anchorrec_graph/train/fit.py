@@ -13,14 +13,14 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.config import Config
-from anchorrec_graph.errors import RunError
+from anchorrec_graph.errors import ConfigError, RunError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import save_json
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.sharing import shared_by
 from anchorrec_graph.models.base import Recommender, build_model
 from anchorrec_graph.train.progress import Display, Silent
-from anchorrec_graph.train.ranks import ALONE, LostRank, Ranks
+from anchorrec_graph.train.ranks import ALONE, LostRank, Ranks, may_restart, num_restarts
 from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.trainer import Trainer
@@ -63,7 +63,7 @@ def fit(
     Args:
         data: what `config.dataset.load()` returned.
         folder: where the run is kept; default `runs/<model>-<dataset>-<time>`.
-        resume: continue the run in `folder`.
+        resume: continue the run in `folder`. Processes that torchrun has restarted do so anyway.
         ranks: the processes that call this together (`train.ranks.joined`). All get the result; only the
             first writes and shows.
 
@@ -72,21 +72,27 @@ def fit(
             or another process is training in it.
         DataError: the data has no validation or no test pairs.
         TrainingError: a loss term is not finite, or another process was lost.
-        ConfigError: fewer batches in a step than processes.
+        ConfigError: fewer batches in a step than processes, or torchrun may restart and no folder is named.
     """
     ranks.check_batches(config.train.batches_per_step)
+    if folder is None and may_restart() and not resume:
+        raise ConfigError(
+            "with torchrun --max-restarts name the run folder (--run-dir FOLDER): processes that are started "
+            "anew cannot know a folder named by the time"
+        )
     ranks.check_equal("settings or data", lambda: f"{config.hash}|{data.manifest['hash']}")
     evaluator = Evaluator(config.evaluate, data, ranks)
     for split in ("validation", "test"):
         evaluator.users(split)  # if there are none, say so now and not after the first epoch
     path = Path(folder) if folder is not None else None
-    path = Path(ranks.first(lambda: str(_run_folder(config, data, path, resume).path)))
+    restarted = any(ranks.gather(num_restarts() > 0))  # each machine counts its own
+    path = Path(ranks.first(lambda: str(_run_folder(config, data, path, resume, restarted).path)))
     run = RunFolder(path, config, str(data.manifest["hash"]))
     with run.locked() if ranks.is_first else nullcontext():
         try:
             results = {
                 seed: ranks.first(run.seed(seed).load_result)
-                or _fit_seed(config, data, evaluator, run.seed(seed), seed, display, ranks)
+                or _fit_seed(config, data, evaluator, run, seed, display, ranks)
                 for seed in config.train.seeds
             }
         except KeyboardInterrupt as stop:
@@ -110,8 +116,11 @@ def summary(result: FitResult) -> dict[str, Any]:
     }
 
 
-def _run_folder(config: Config, data: HeteroData, folder: Path | None, resume: bool) -> RunFolder:
-    if not resume:
+def _run_folder(
+    config: Config, data: HeteroData, folder: Path | None, resume: bool, restarted: bool
+) -> RunFolder:
+    begun = restarted and folder is not None and (folder / "config.yaml").exists()
+    if not resume and not begun:
         return RunFolder.create(folder, config, data.manifest)
     if folder is None:
         raise RunError("to resume, name the run folder")
@@ -126,17 +135,23 @@ def _fit_seed(
     config: Config,
     data: HeteroData,
     evaluator: Evaluator,
-    folder: SeedFolder,
+    run: RunFolder,
     seed: int,
     display: Display | None,
     ranks: Ranks,
 ) -> dict[str, Any]:
+    folder = run.seed(seed)
     torch.manual_seed(seed)
     with shared_by(ranks):
         model = build_model(config.model, data)
+        if ranks.is_first:
+            run.note(recalls(model))
+        trainer = Trainer(model, data, config.train, evaluator, seed, ranks) if learns(model) else None
+    begun = 0 if trainer is None else trainer.load(folder).epoch
+    if ranks.is_first:
+        run.note_environment(seed, begun)
     result: dict[str, Any] = {"seed": seed, "parameters": _num_parameters(model)}
-    if result["parameters"]:
-        trainer = Trainer(model, data, config.train, evaluator, seed, ranks)
+    if trainer is not None:
         progress = trainer.run(folder, display if display and ranks.is_first else Silent())
         load_best(model, folder)
         result |= {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds": progress.seconds}

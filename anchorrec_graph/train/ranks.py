@@ -36,7 +36,10 @@ class LostRank(TrainingError):
 
 
 class Ranks(NamedTuple):
-    """The number of this process and of all of them. With one process every method does nothing."""
+    """The number of this process and of all of them.
+
+    With one process nothing is exchanged, and `trade` must not be called.
+    """
 
     rank: int = 0
     size: int = 1
@@ -203,6 +206,16 @@ def num_processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def num_restarts() -> int:
+    """How often torchrun has started the processes of this machine anew."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def may_restart() -> bool:
+    """Whether torchrun starts the processes anew when one of them ends (`--max-restarts`)."""
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
+
+
 @contextmanager
 def joined() -> Iterator[Ranks]:
     """Meet the processes that torchrun started beside this one; without torchrun, be alone.
@@ -236,10 +249,13 @@ def joined() -> Iterator[Ranks]:
 def _meet() -> tuple[Ranks, Callable[[], bool]]:
     """The ranks, and whether no other of them failed before (also True if that cannot be known any more)."""
     try:
+        from torch.distributed.distributed_c10d import PrefixStore, _set_pg_timeout
         from torch.distributed.rendezvous import rendezvous
 
         store, rank, size = next(rendezvous("env://", timeout=MEETING))
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT)
+        store = PrefixStore(_attempt(), store)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=MEETING)
+        _set_pg_timeout(TIMEOUT)
     except (ImportError, RuntimeError, ValueError) as error:
         raise ConfigError(f"the processes cannot meet ({error}); start them by torchrun") from error
 
@@ -250,6 +266,14 @@ def _meet() -> tuple[Ranks, Callable[[], bool]]:
             return True
 
     return Ranks(rank, size), fails_first
+
+
+def _attempt() -> str:
+    """The name of this start in a store that torchrun keeps over its restarts: the addresses and the failure
+    of processes that are gone must not be found there. A store of the first rank is new each time.
+    """
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return f"attempt {num_restarts()}" if kept else "attempt"
 
 
 def _end(*_: object) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,39 @@ class RunFolder:
                 f"{error}; if that is a class of yours, import its module (anchorrec --import MODULE), "
                 "else the run is damaged or of another version: train again"
             ) from error
+
+    @cached_property
+    def here(self) -> dict[str, Any]:
+        """The environment of this process, asked once: later the checkout may be another than runs here."""
+        return environment()
+
+    def note_environment(self, seed: int, epoch: int) -> None:
+        """Say in `environment.json` where a seed goes on after an epoch, if that is not where it was so far.
+
+        The file says where the run began; what differs from that, or from the last entry, but for the
+        command, is added to its list `resumed`.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        path = self.path / "environment.json"
+        began = read_object(path)
+        resumed = began.get("resumed", [])
+        last = {**began, **(resumed[-1] if resumed else {})}
+        if any(last.get(name) != value for name, value in self.here.items() if name != "command"):
+            entry = {"seed": seed, "epoch": epoch, **self.here}
+            save_json(path, {**began, "resumed": [*resumed, entry]})
+
+    def note(self, facts: dict[str, Any]) -> None:
+        """Keep what is known once a model is built in `manifest.json`, beside the facts of the data.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        path = self.path / "manifest.json"
+        kept = read_object(path)
+        if {**kept, **facts} != kept:
+            save_json(path, {**kept, **facts})
 
     @contextmanager
     def locked(self) -> Iterator[None]:

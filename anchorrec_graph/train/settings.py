@@ -35,7 +35,7 @@ class TrainConfig(Settings):
     num_neighbors: Annotated[tuple[HopCount, ...], Field(min_length=1)] = (10, 5)  # sampled: by hop; -1: all
     shard_tables: bool = False  # sampled: each of several processes holds its part of the tables (`sharding`)
     learning_rate: PositiveFloat = 1e-3
-    decay: Annotated[float, Field(gt=0, le=1)] = 0.96  # learning rate x decay ** (epoch / decay_epochs)
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.96  # learning rate x decay ** ((epoch - 1) / decay_epochs)
     decay_epochs: PositiveInt = 50
     metric: str = "Recall@20"
     patience: PositiveInt = 20  # evaluations without a better value before it stops

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.subgraph import SampledBatch
 from anchorrec_graph.models.base import Recommender
 from anchorrec_graph.nn.sharded_table import ShardedTable
@@ -17,7 +18,11 @@ TABLES = ("user", "item")
 
 
 class Sharding:
-    """The cut tables of a model; with one process there is nothing to cut. All ranks call every method."""
+    """The cut tables of a model; with one process there is nothing to cut. All ranks call every method.
+
+    Raises:
+        ConfigError: several processes, and the model has no table to cut.
+    """
 
     def __init__(self, model: Recommender, ranks: Ranks) -> None:
         self.model, self.ranks = model, ranks
@@ -27,6 +32,11 @@ class Sharding:
             if isinstance(table, nn.Embedding):
                 self.tables[name] = ShardedTable(table, ranks)
                 setattr(model, name, self.tables[name])
+        if ranks.size > 1 and not self.tables:
+            raise ConfigError(
+                f"train.shard_tables cuts an nn.Embedding 'user' or 'item' of a model, and "
+                f"{type(model).__name__} has neither: leave it out"
+            )
 
     def fetch(self, batches: Sequence[Batch | SampledBatch]) -> None:
         """Get the rows that this rank's batches of a step reach."""

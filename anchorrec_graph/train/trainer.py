@@ -63,13 +63,25 @@ class Trainer:
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None  # better weights that are not on disk yet
 
+    def load(self, folder: SeedFolder) -> Progress:
+        """Continue from the folder's checkpoint, if it has one; how far that is."""
+        own = self.optimizer, self.generator, folder.key
+        if self.sharding is not None:
+            latest = self.ranks.first(lambda: [str(path) for path in folder.sharded_checkpoints()][-1:])
+            if latest:
+                from anchorrec_graph.train.sharded_checkpoint import load_sharded
+
+                self.progress = load_sharded(Path(latest[0]), self.sharding, *own)
+        elif folder.checkpoint.exists():
+            self.progress = load_checkpoint(folder.checkpoint, self.model, *own)
+        return self.progress
+
     def run(self, folder: SeedFolder, display: Display) -> Progress:
-        """Train to the end, continuing from the folder's checkpoint if it has one.
+        """Train to the end, from where `load` got to.
 
         Raises:
             TrainingError: a loss term is not finite. The last checkpoint stays.
         """
-        self._load(folder)
         if self.progress.best_epoch:
             folder.load_best()  # if it is lost, say so now and not after the training
         display.start(folder.title + self.ranks.label, self.progress.epoch, self.config.epochs)
@@ -100,7 +112,8 @@ class Trainer:
                         folder.save_epoch(self.progress.epoch, weights)
                 if self.progress.epoch % self.config.checkpoint_every == 0:
                     self._save(folder)
-        self._save(folder)
+        if self.progress.epoch % self.config.checkpoint_every:
+            self._save(folder)
 
     def _history(self, folder: SeedFolder) -> AbstractContextManager[History | None]:
         if not self.ranks.is_first:
@@ -219,17 +232,6 @@ class Trainer:
             save_sharded(folder.sharded_checkpoint(self.progress.epoch), self.sharding, *own)
         elif self.ranks.is_first:
             save_checkpoint(folder.checkpoint, self.model, *own)
-
-    def _load(self, folder: SeedFolder) -> None:
-        own = self.optimizer, self.generator, folder.key
-        if self.sharding is not None:
-            latest = self.ranks.first(lambda: [str(path) for path in folder.sharded_checkpoints()][-1:])
-            if latest:
-                from anchorrec_graph.train.sharded_checkpoint import load_sharded
-
-                self.progress = load_sharded(Path(latest[0]), self.sharding, *own)
-        elif folder.checkpoint.exists():
-            self.progress = load_checkpoint(folder.checkpoint, self.model, *own)
 
     def whole(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """A state dict of the model with whole tables, from one with this rank's part. All ranks call it."""

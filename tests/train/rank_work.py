@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import torch
@@ -21,7 +21,7 @@ from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.data.manifest import content_hash
 from anchorrec_graph.errors import DataError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
-from anchorrec_graph.graph import approximate, knn
+from anchorrec_graph.graph import approximate, knn, row_store
 from anchorrec_graph.graph.knn import KnnConfig
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.sharing import in_turn, shared_by
@@ -30,6 +30,7 @@ from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train import ranks as module
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.ranks import Ranks, weights_digest
+from anchorrec_graph.train.sharding import Sharding
 from anchorrec_graph.train.trainer import Trainer
 from anchorrec_graph.typing import Batch, Embeddings
 
@@ -221,6 +222,45 @@ def train(ranks: Ranks, config: Path, run: Path, resume: bool = False, stop_afte
     settings = load_config(config)
     display = InterruptAfter(stop_after) if stop_after else None
     fit(settings, settings.dataset.load(), run, resume, display, ranks)
+
+
+def rows_on_disk(ranks: Ranks, config: Config, folder: Path) -> None:
+    """`fit`; the kinds of rows that this process has written, and those that it has opened."""
+    written: list[str] = []
+    opened: list[str] = []
+    write, cache_path = row_store._write, row_store.cache_path
+
+    def slowly(path: Path, *rest: Any) -> None:
+        written.append(opened[-1])
+        time.sleep(0.5)  # who does not wait for it makes it too
+        write(path, *rest)
+
+    def named(group: str, kind: str, *rest: Any) -> Path:
+        opened.append(kind.partition("|")[0])
+        return cache_path(group, kind, *rest)
+
+    with (
+        patch.dict(os.environ, {"ANCHORREC_CACHE": str(folder / "cache")}),
+        patch.object(row_store, "_write", slowly),
+        patch.object(row_store, "cache_path", named),
+    ):
+        fit(config, config.dataset.load(), folder / "run", ranks=ranks)
+    (folder / f"rows-{ranks.rank}").write_text(json.dumps([sorted(written), sorted(opened)]))
+
+
+def nothing_to_cut(ranks: Ranks) -> None:
+    """A model without `user` and `item`."""
+    model = nn.Bilinear(2, 2, 1)
+    Sharding(cast(Recommender, model), Ranks())
+    Sharding(cast(Recommender, model), ranks)
+
+
+def never_comes(seconds: float) -> None:
+    """The last rank ends before it has met the others, who do not wait for longer than they should."""
+    module.MEETING = timedelta(seconds=seconds)
+    if os.environ["RANK"] == "0":
+        with module.joined():
+            pass
 
 
 def stalls(seconds: float) -> None:

@@ -33,12 +33,25 @@ class Ended(NamedTuple):
 
 
 class Group:
-    """`size` processes that call `work(*arguments)` together; a single one has no variables of torchrun."""
+    """`size` processes that call `work(*arguments)` together; a single one has no variables of torchrun.
 
-    def __init__(self, folder: Path, size: int, work: Callable[..., None], *arguments: Any) -> None:
+    As those of `before` started anew, whose store torchrun keeps, if that is given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        size: int,
+        work: Callable[..., None],
+        *arguments: Any,
+        before: Group | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.restarts: int = before.restarts + 1 if before else 0
         self.files = [[folder / f"rank-{rank}.{name}" for name in ("out", "err")] for rank in range(size)]
-        self.store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        self.store: TCPStore = (
+            before.store if before else TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        )
         self.processes: list[BaseProcess] = []
         for rank, files in enumerate(self.files):
             variables = {
@@ -48,6 +61,7 @@ class Group:
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(self.store.port),
                 "TORCHELASTIC_USE_AGENT_STORE": "True",
+                "TORCHELASTIC_RESTART_COUNT": str(self.restarts),
                 "ANCHORREC_CACHE": os.environ["ANCHORREC_CACHE"],
             }
             process = server().Process(  # type: ignore[attr-defined]

@@ -16,9 +16,11 @@ from rank_work import (
     fails_on,
     graphs_of_a_model,
     item_graphs,
+    nothing_to_cut,
     one_after_the_other,
     own_weights,
     poisoned,
+    rows_on_disk,
     stalls,
     steps,
 )
@@ -133,6 +135,27 @@ def test_exchanges(tmp_path: Path, size: int) -> None:
 
 def test_the_first_fills_the_cache_for_the_others(tmp_path: Path) -> None:
     all_well(together(tmp_path, 3, one_after_the_other, tmp_path))
+
+
+def test_rows_on_disk_are_made_by_the_first(tmp_path: Path) -> None:
+    """Also the pooled ones, which are made for the training and not with the model."""
+    model = "model={name: anchorrec, embedding_dim: 8, feature_dim: 6, features_on_disk: true}"
+    overrides = *SAMPLED, "train.batches_per_step=2", "train.epochs=1"
+    config = tiny_config(tmp_path, model, *overrides)
+    all_well(together(tmp_path, 2, rows_on_disk, config, tmp_path))
+    (made, read), (made_again, read_too) = (
+        json.loads((tmp_path / f"rows-{rank}").read_text()) for rank in range(2)
+    )
+    assert "pooled" in made
+    assert made == read == read_too
+    assert made_again == []
+
+
+def test_a_model_without_a_table_to_cut(tmp_path: Path) -> None:
+    ended = together(tmp_path, 2, nothing_to_cut)
+    message = "ConfigError: train.shard_tables cuts an nn.Embedding 'user' or 'item' of a model, and Bilinear"
+    assert [message in rank.err for rank in ended].count(True) == 1
+    assert all(rank.code for rank in ended)
 
 
 @pytest.mark.parametrize("size", [2, 3])

@@ -139,6 +139,17 @@ def test_keeps_the_weights_of_the_best_epoch(tmp_path: Path, monkeypatch: pytest
     assert all(torch.equal(loaded[name], best[name]) for name in best)
 
 
+@pytest.mark.parametrize(("epochs", "expected"), [(4, [2, 4]), (5, [2, 4, 5])])
+def test_every_checkpoint_is_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, expected: list[int]
+) -> None:
+    saved = []
+    save = "anchorrec_graph.train.trainer.save_checkpoint"
+    monkeypatch.setattr(save, lambda *arguments: saved.append(arguments[4].epoch))
+    train(tmp_path, f"train.epochs={epochs}", "train.checkpoint_every=2", "train.patience=9")
+    assert saved == expected
+
+
 def poisoned(monkeypatch: pytest.MonkeyPatch, step: int, value: float) -> None:
     """From the given step on, the term l2 is `value`."""
     real, steps = LightGCN.loss_terms, iter(range(10**6))
