@@ -31,7 +31,9 @@ def train(
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="A new folder for the run, or after a restart by torchrun the one begun; default runs/<model>-<dataset>-<time>."
+            metavar="FOLDER",
+            help="A new folder for the run, or after a restart by torchrun the one begun; "
+            "default runs/<model>-<dataset>-<time>.",
         ),
     ] = None,
     resume: Annotated[

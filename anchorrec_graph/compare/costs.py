@@ -16,6 +16,7 @@ from anchorrec_graph.train.seed import SeedFolder, read_object
 class Cost(NamedTuple):
     """None where it is not known, or where there is nothing of the kind."""
 
+    seconds_to_build: float | None = None  # the model, of data in memory; graphs from the cache are only read
     seconds_per_epoch: float | None = None  # mean, evaluation not counted
     seconds_to_best_epoch: float | None = None  # training and evaluation, until the best epoch was found
     peak_memory_bytes: int | None = None  # of the whole process, libraries included
@@ -43,6 +44,7 @@ def read_cost(run: Path, seed: SeedFolder, result: dict[str, Any]) -> Cost:
         if epoch["epoch"] <= result.get("best_epoch", 0)
     ]
     return Cost(
+        result.get("build_seconds"),
         statistics.fmean(epoch["train_seconds"] for epoch in epochs) if epochs else None,
         sum(until_best) if until_best else None,
         saved.get("peak_memory_bytes"),
@@ -52,11 +54,12 @@ def read_cost(run: Path, seed: SeedFolder, result: dict[str, Any]) -> Cost:
 
 
 def mean_cost(costs: list[Cost]) -> Cost:
-    """Mean seconds over the seeds; the largest of the rest."""
-    epoch, best, memory, parameters, threads = (
+    """Mean seconds of training over the seeds; the largest of the rest, as later seeds find a full cache."""
+    build, epoch, best, memory, parameters, threads = (
         [value for value in column if value is not None] for column in zip(*costs, strict=True)
     )
     return Cost(
+        max(build, default=None),
         statistics.fmean(epoch) if epoch else None,
         statistics.fmean(best) if best else None,
         max(memory, default=None),

@@ -24,7 +24,7 @@ class Grid(NamedTuple):
     rows: list[list[Text]]
 
 
-COSTS = ("s / epoch", "s to best epoch", "peak MiB", "parameters")
+COSTS = ("s to build", "s / epoch", "s to best epoch", "peak MiB", "parameters")
 
 
 def results_grid(comparison: Comparison) -> Grid:
@@ -105,6 +105,6 @@ def _test(cell: Cell) -> str:
 
 def _costs(cost: Cost) -> list[str]:
     memory = None if cost.peak_memory_bytes is None else cost.peak_memory_bytes / 2**20
-    values = zip((cost.seconds_per_epoch, cost.seconds_to_best_epoch, memory, cost.parameters),
-                 (".2f", ".1f", ".0f", ",d"), strict=True)  # fmt: skip
+    seconds = cost.seconds_to_build, cost.seconds_per_epoch, cost.seconds_to_best_epoch
+    values = zip((*seconds, memory, cost.parameters), (".2f", ".2f", ".1f", ".0f", ",d"), strict=True)
     return ["-" if value is None else format(value, form) for value, form in values]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -142,15 +143,17 @@ def _fit_seed(
 ) -> dict[str, Any]:
     folder = run.seed(seed)
     torch.manual_seed(seed)
+    started = time.perf_counter()
     with shared_by(ranks):
         model = build_model(config.model, data)
         if ranks.is_first:
             run.note(recalls(model))
         trainer = Trainer(model, data, config.train, evaluator, seed, ranks) if learns(model) else None
+    building = time.perf_counter() - started
     begun = 0 if trainer is None else trainer.load(folder).epoch
     if ranks.is_first:
         run.note_environment(seed, begun)
-    result: dict[str, Any] = {"seed": seed, "parameters": _num_parameters(model)}
+    result: dict[str, Any] = {"seed": seed, "parameters": _num_parameters(model), "build_seconds": building}
     if trainer is not None:
         progress = trainer.run(folder, display if display and ranks.is_first else Silent())
         load_best(model, folder)

@@ -69,7 +69,8 @@ def test_html_and_markdown_hold_the_same_cells(nasty: Comparison) -> None:
     results, tests = page.tables
     assert pipes(markdown(nasty)) == results + tests
     assert results[0] == [
-        "model", "seeds", *nasty.metrics, "s / epoch", "s to best epoch", "peak MiB", "parameters"
+        "model", "seeds", *nasty.metrics,
+        "s to build", "s / epoch", "s to best epoch", "peak MiB", "parameters",
     ]  # fmt: skip
     assert [row[0] for row in results[1:]] == ["lightgcn", NASTY]
     assert tests[0] == ["minus lightgcn", *nasty.metrics]
@@ -164,7 +165,7 @@ def test_the_notes_say_what_was_measured(comparison: Comparison) -> None:
 def test_a_single_row(out: Path, tmp_path: Path) -> None:
     one = run(entries_of(out / "configs", models=["popularity"]), tmp_path, [0])
     assert len(Cells(web_page(one)).tables) == 1
-    assert [len(line) for line in pipes(markdown(one))] == [2 + 3 + 4] * 2
+    assert [len(line) for line in pipes(markdown(one))] == [2 + 3 + 5] * 2
     assert "±" not in pipes(markdown(one))[1][2]
     assert latex(one).count(r"\begin{tabular}") == 1
     assert {path.name for path in tmp_path.glob("table.*")} == {

@@ -114,12 +114,15 @@ def test_costs_are_those_of_the_history(comparison: Comparison) -> None:
         assert result.cost.seconds_to_best_epoch == pytest.approx(expected)
         assert result.cost.parameters == (60 + 40) * 64
         assert result.cost.threads == 1
+        assert result.cost.seconds_to_build is not None
     first, second = (result.cost for result in comparison.rows[0].results)
     mean = comparison.rows[0].cost
-    assert mean.seconds_per_epoch == statistics.fmean([first[0] or math.nan, second[0] or math.nan])
-    assert mean.peak_memory_bytes == max(first[2] or 0, second[2] or 0) > 0
+    assert mean.seconds_to_build == max(first[0] or 0, second[0] or 0) > 0
+    assert mean.seconds_per_epoch == statistics.fmean([first[1] or math.nan, second[1] or math.nan])
+    assert mean.peak_memory_bytes == max(first[3] or 0, second[3] or 0) > 0
 
 
 def test_mean_cost_of_what_is_not_known() -> None:
     assert mean_cost([Cost(), Cost()]) == Cost()
-    assert mean_cost([Cost(1.0, None, 5, 3, 2), Cost(3.0)]) == Cost(2.0, None, 5, 3, 2)
+    costs = [Cost(4.0, 1.0, None, 5, 3, 2), Cost(0.5, 3.0)]
+    assert mean_cost(costs) == Cost(4.0, 2.0, None, 5, 3, 2)
