@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,16 +21,19 @@ from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.cache import cache_dir
 from anchorrec_graph.train.environment import environment
 from anchorrec_graph.train.memory import forecast
-from anchorrec_graph.train.plan import Shop, keys, read_shop, verdict
 from anchorrec_graph.train.plan import plan as make_plan
+from anchorrec_graph.train.plan import verdict
+from anchorrec_graph.train.shop import Shop, keys, read_shop
 
 MIB = 2**20
 
 
 def show_plan(shop: Shop, as_json: bool) -> None:
-    stages = make_plan(shop)
+    found = make_plan(shop)
+    stages, told = found.stages, verdict(shop, found.stages)
     if as_json:
-        print_json({"stages": [stage._asdict() for stage in stages], "verdict": verdict(shop, stages)})
+        rest = {"settings": found.settings, "steps_per_epoch": found.steps, "warning": found.warning}
+        print_json({"stages": [stage._asdict() for stage in stages], "verdict": told, **rest})
         return
     title = (
         f"{shop.items:.3g} items, {shop.users:.3g} users, {shop.interactions:.3g} interactions on "
@@ -38,7 +43,10 @@ def show_plan(shop: Shop, as_json: bool) -> None:
         [stage.name, _time(stage.seconds), f"{stage.memory_gib:.1f}", stage.engine] for stage in stages
     ]
     print_table(title, ["stage", "time", "GiB per process", "by"], rows)
-    print(verdict(shop, stages))
+    print("settings, beside those of configs/anchorrec/planted.yaml:")
+    print(" ".join(f"-o {shlex.quote(setting)}" for setting in found.settings))
+    print(f"an epoch has {_count(found.steps, 'optimiser step')}")
+    print("\n".join(line for line in (found.warning, told) if line))
 
 
 def _count(number: int, what: str) -> str:
@@ -50,6 +58,15 @@ def _time(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.1f} s"
+
+
+def _refuse_with_plan(config: Path | None, override: list[str] | None, quiet: bool) -> None:
+    given = [name for name, value in (("--config", config), ("-o", override), ("-q", quiet)) if value]
+    if given:
+        raise ConfigError(
+            f"leave {' and '.join(given)} out: --plan reads no configuration and prints its result only; "
+            f"give sizes as KEY=VALUE, of {keys()}"
+        )
 
 
 def doctor(
@@ -71,6 +88,7 @@ def doctor(
     any size, of which items, users and interactions must be given.
     """
     if plan:
+        _refuse_with_plan(config, override, quiet)
         show_plan(read_shop(sizes or ()), as_json)
         return
     if sizes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import json
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +16,8 @@ from torch.nn.functional import pad
 from anchorrec_graph.data.features import widened
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import hnsw, ivf
-from anchorrec_graph.graph.knn import KnnConfig, KnnEdges, keep_nearest, kept_edges
+from anchorrec_graph.graph.cache import cached_tensors
+from anchorrec_graph.graph.knn import BLOCK, KnnConfig, KnnEdges, keep_nearest, kept_edges
 from anchorrec_graph.graph.sharing import team
 from anchorrec_graph.sample import fixed_sample
 
@@ -22,6 +25,7 @@ SAMPLE, SAMPLE_SEED = 1_000, 0  # items whose neighbours are also sought among a
 TRIAL, TRIAL_SEED = 200, 1  # others, by which a search is chosen
 ENOUGH = 0.95  # share of the trial's neighbours with which no further search is tried
 SLACK = 0.02  # of that share, for which no dearer search is taken
+AIM = 0.92  # up to this share SLACK does not count; so every `least_recall` up to .9 leads to the same lists
 LISTS = (2, 4, 8, 16, 32)  # that `ivf` reads
 ROUNDING = 1e-6  # of a cosine: who is as near as the k-th neighbour counts as found
 
@@ -83,16 +87,18 @@ class _Sample(NamedTuple):
         return float(found.sum() / self.number.sum()) if self.number.any() else 1.0
 
 
-def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Approximation:
+def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int = BLOCK) -> Approximation:
     """`knn_edges` by an index: most neighbours, not all. Cosines are exact.
 
-    `approximate.method` "ivf" reads 2, 4, 8, 16 or 32 lists of `graph.ivf`: the fewest that hold .95 of the
-    neighbours of a trial of 200 items or, where 32 do not, that are within .02 of the best; "hnsw" follows
-    the links of `graph.hnsw`; "auto" is ivf where that comes .02 above `least_recall`, and else also tries
-    hnsw. The recall is measured on 1,000 items drawn for it, whose neighbours are also sought among all.
-    Equal features: equal edges. Several processes (`sharing.team`) share the searches; each has the whole
-    index. Where a tenth of the rows or more are equal, such as those of a picture that stands for none,
-    "hnsw" misses neighbours of the others, and "ivf" takes time that grows with the square of their number.
+    `approximate.method` "ivf" reads 2, 4, 8, 16 or 32 lists of `graph.ivf`. With a the larger of .92 and
+    `least_recall` + .02 it tries them on 200 items until their share of the neighbours is .95, or a if that
+    is more, and takes the fewest that come within .02 of the best share, and to a if any does. "hnsw"
+    follows the links of `graph.hnsw`; "auto" is ivf where that comes .02 above `least_recall`, and else the
+    better of both. The recall is measured on 1,000 items drawn for it, whose neighbours are also sought
+    among all. Equal features: equal edges. Several processes (`sharing.team`) share the searches; each has
+    the whole index. Where a tenth of the rows or more are equal, such as those of a picture that stands for
+    none, "hnsw" misses neighbours of the others, and "ivf" takes time that grows with the square of their
+    number.
 
     Args:
         features: [n, d] of any floating type, also from a memory map; the index holds a copy.
@@ -101,19 +107,56 @@ def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int =
     Raises:
         ConfigError: faiss is missing, or the recall is below `least_recall`.
     """
-    _require(len(features))
-    rows = _Rows.of(features, block_size)
-    cosine, neighbour = _nearest(rows, config, block_size)
-    sample = _Sample.of(rows, rows.drawn(SAMPLE, SAMPLE_SEED), config, block_size)
-    recall, search = sample.share(cosine[sample.items]), config.approximate
+    return _accepted(partial(_made, features, config, block_size), config, len(features))
+
+
+def cached_approximate_edges(features: Tensor, config: KnnConfig) -> Approximation:
+    """`approximate_knn_edges`, where what an index finds is kept on disk, also if it is refused then.
+
+    The key is the hash of the features and what decides about the edges: lower `least_recall`, and what
+    was refused is taken as it is (above .9 the lists are sought anew).
+
+    Raises:
+        ConfigError: what `approximate_knn_edges` refuses.
+    """
+
+    def kept(method: str) -> dict[str, Tensor]:
+        by = {"effort": config.approximate.effort} if method == "hnsw" else {"aim": _aim(config)}
+        settings = config.model_dump(mode="json", exclude={"approximate"}) | {"method": method, **by}
+        make = partial(_made, features, config, BLOCK, method)
+        return cached_tensors("knn", json.dumps(settings), [features], make, together=True)
+
+    return _accepted(kept, config, len(features))
+
+
+def _accepted(make: Callable[[str], dict[str, Tensor]], config: KnnConfig, count: int) -> Approximation:
+    """The edges by the method of `config`, of those that `make` finds by "ivf" or "hnsw" (`_made`)."""
+    search = config.approximate
+    found = make("ivf" if search.method == "auto" else search.method)
+    if search.method == "auto" and found["trial"] < min(1.0, search.least_recall + SLACK):
+        found = max(found, make("hnsw"), key=lambda one: float(one["trial"]))
+    recall = float(found["recall"])
     if recall < search.least_recall:
         raise ConfigError(
             f"the approximate item graph has {recall:.3f} of the nearest neighbours of a sample of items, "
-            f"and knn.approximate.least_recall is {search.least_recall}: take another knn.approximate.method "
-            f"({search.method}), raise knn.approximate.effort ({search.effort}) of hnsw, or "
-            f"knn.approximate.above ({search.above}) to {len(features)} for all of them"
+            f"and model.knn.approximate.least_recall is {search.least_recall}: lower that to "
+            f"{math.floor(1000 * recall) / 1000} if this is enough, take another "
+            f"model.knn.approximate.method ({search.method}), raise model.knn.approximate.effort "
+            f"({search.effort}) of hnsw, or model.knn.approximate.above ({search.above}) to {count} for all "
+            "of them"
         )
-    return Approximation(kept_edges(cosine, neighbour, config), recall)
+    return Approximation(KnnEdges(found["edge_index"], found["edge_weight"]), recall)
+
+
+def _made(features: Tensor, config: KnnConfig, block_size: int, method: str) -> dict[str, Tensor]:
+    """The edges that "ivf" or "hnsw" finds, and the shares of the sample's and of the trial's neighbours."""
+    _require(len(features))
+    rows = _Rows.of(features, block_size)
+    cosine, neighbour, trial = _nearest(rows, config, block_size, method)
+    sample = _Sample.of(rows, rows.drawn(SAMPLE, SAMPLE_SEED), config, block_size)
+    shares = {"recall": sample.share(cosine[sample.items]), "trial": trial}
+    edges = kept_edges(cosine, neighbour, config)._asdict()
+    return edges | {name: torch.tensor(share, dtype=torch.float64) for name, share in shares.items()}
 
 
 def _require(count: int) -> None:
@@ -121,25 +164,34 @@ def _require(count: int) -> None:
         hnsw.require_faiss(f"the approximate graph of {count} items")
     except ConfigError as error:
         raise ConfigError(
-            f"{error}, or raise knn.approximate.above to {count} for the exact graph, whose time is quadratic"
+            f"{error}, or raise model.knn.approximate.above to {count} for the exact graph, whose time is "
+            "quadratic"
         ) from None
 
 
-def _nearest(rows: _Rows, config: KnnConfig, block_size: int) -> tuple[Tensor, Tensor]:
-    """Cosines and row numbers of the k nearest that were found [n, k]; -inf where there are fewer."""
-    size = len(rows.norm)
+def _nearest(rows: _Rows, config: KnnConfig, block_size: int, method: str) -> tuple[Tensor, Tensor, float]:
+    """Cosines and row numbers of the k nearest that were found [n, k], and the share of the trial's.
+
+    The cosine is -inf where there are fewer.
+    """
+    size, trial = len(rows.norm), 1.0
     cosine = rows.norm.new_full((size, min(config.k, size)), -torch.inf)
     neighbour = torch.zeros(cosine.shape, dtype=torch.long)
     if len(rows.items):
-        search = _chosen(rows, config, block_size)
-        blocks = rows.items.split(max(1, 16 * block_size // (config.k + 1)))
+        trial, search = _chosen(rows, config, block_size, method)
+        blocks = rows.items.split(queries(config.k, block_size))
         shares = [blocks[rank :: team().size] for rank in range(team().size)]
         mine = [_found(rows, items, search, config) for items in shares[team().rank]]
         counts, order = [sum(map(len, share)) for share in shares], torch.cat(list(itertools.chain(*shares)))
         none = cosine[:0], neighbour[:0]
         found = (torch.cat(parts) for parts in zip(none, *mine, strict=True))
         cosine[order], neighbour[order] = (team().all_rows(part, counts) for part in found)
-    return cosine, neighbour
+    return cosine, neighbour, trial
+
+
+def queries(k: int, block_size: int = BLOCK) -> int:
+    """Items whose neighbours are sought at a time; as many processes as there are such parts can share."""
+    return max(1, 16 * block_size // (k + 1))
 
 
 def _found(rows: _Rows, items: Tensor, search: Search, config: KnnConfig) -> tuple[Tensor, Tensor]:
@@ -155,29 +207,34 @@ def _found(rows: _Rows, items: Tensor, search: Search, config: KnnConfig) -> tup
     return pad(best.values, missing, value=-torch.inf), pad(who, missing)
 
 
-def _chosen(rows: _Rows, config: KnnConfig, block_size: int) -> Search:
-    """The cheapest search that finds about as much of the trial's neighbours as any that was tried."""
+def _aim(config: KnnConfig) -> float:
+    """The share of the trial's neighbours with which a recall of `least_recall` is safe."""
+    return min(1.0, max(AIM, config.approximate.least_recall + SLACK))
+
+
+def _chosen(rows: _Rows, config: KnnConfig, block_size: int, method: str) -> tuple[float, Search]:
+    """The share of the trial's neighbours that a search finds, and the search.
+
+    The cheapest that finds `_aim`, or what any finds if that is less, and at most `SLACK` less than any.
+    """
     trial = _Sample.of(rows, rows.drawn(TRIAL, TRIAL_SEED), config, block_size)
-    tried: list[tuple[float, Search]] = []
-    for family in _families(rows, config, block_size):
-        for search in family:
-            tried.append((trial.share(_found(rows, trial.items, search, config)[0]), search))
-            if tried[-1][0] >= ENOUGH:
-                break
-        if max(share for share, _ in tried) >= min(ENOUGH, config.approximate.least_recall + SLACK):
+    aim, tried = _aim(config), list[tuple[float, Search]]()
+    for search in _searches(rows, config, block_size, method):
+        tried.append((trial.share(_found(rows, trial.items, search, config)[0]), search))
+        if tried[-1][0] >= max(ENOUGH, aim):
             break
     most = max(share for share, _ in tried)
-    return next(search for share, search in tried if share >= most - SLACK)
+    least = max(most - SLACK, min(most, aim))
+    return next((share, search) for share, search in tried if share >= least)
 
 
-def _families(rows: _Rows, config: KnnConfig, block_size: int) -> Iterator[list[Search]]:
-    """The searches of each index that `config` allows, cheapest first; an index is built when reached."""
-    blocks, method = rows.items.split(block_size), config.approximate.method
-    if method != "hnsw":
-        lists = ivf.num_lists(len(rows.items))
-        sample = rows.unit(rows.drawn(lists * ivf.TRAINING, TRIAL_SEED))
-        index = ivf.build_index(sample, map(rows.unit, blocks), lists)
-        yield [partial(ivf.search_index, index, lists=read) for read in LISTS]
-    if method != "ivf":
-        index = hnsw.build_index(map(rows.unit, blocks), rows.values.shape[1])
-        yield [partial(hnsw.search_index, index, effort=config.approximate.effort)]
+def _searches(rows: _Rows, config: KnnConfig, block_size: int, method: str) -> list[Search]:
+    """The searches of an index of the rows, cheapest first."""
+    blocks = map(rows.unit, rows.items.split(block_size))
+    if method == "hnsw":
+        index = hnsw.build_index(blocks, rows.values.shape[1])
+        return [partial(hnsw.search_index, index, effort=config.approximate.effort)]
+    lists = ivf.num_lists(len(rows.items))
+    sample = rows.unit(rows.drawn(lists * ivf.TRAINING, TRIAL_SEED))
+    index = ivf.build_index(sample, blocks, lists)
+    return [partial(ivf.search_index, index, lists=read) for read in LISTS]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from anchorrec_graph.extras import require_extra
+from anchorrec_graph.graph.one_thread import one_thread
 
 LINKS = 32
 BUILD_EFFORT = 40  # rows kept in sight while one is added
@@ -28,13 +29,9 @@ def build_index(blocks: Iterable[Tensor], dim: int) -> Any:
 
     index = faiss.IndexHNSWFlat(dim, LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = BUILD_EFFORT
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
+    with one_thread():
         for rows in blocks:
             index.add(_array(rows))
-    finally:
-        faiss.omp_set_num_threads(threads)
     return index
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anchorrec_graph.graph.one_thread import one_thread
+
 LIST_SIZE = 500  # rows per list on average
 TRAINING = 64  # rows per list that the clusters are made of
 ITERATIONS = 8  # of k-means
@@ -33,14 +35,10 @@ def build_index(sample: Tensor, blocks: Iterable[Tensor], lists: int) -> Any:
     kind = (faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT, False)
     index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, lists, *kind)
     index.cp.spherical, index.cp.niter, index.cp.min_points_per_centroid = True, ITERATIONS, 1
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
+    with one_thread():
         index.train(sample.float().numpy())
         for rows in blocks:
             index.add(rows.float().numpy())
-    finally:
-        faiss.omp_set_num_threads(threads)
     return index
 
 

@@ -16,6 +16,8 @@ from anchorrec_graph.graph.sharing import team
 from anchorrec_graph.settings import Settings
 from anchorrec_graph.topk import stable_topk
 
+BLOCK = 1024  # items whose cosines with all others exist at a time
+
 
 class ApproximateConfig(Settings):
     """When neighbours are sought among part of the items only (`approximate_knn_edges`), and how."""
@@ -61,7 +63,7 @@ def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(valid, features / norm, 0.0), valid.squeeze(1)
 
 
-def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> KnnEdges:
+def knn_edges(features: Tensor, config: KnnConfig, block_size: int = BLOCK) -> KnnEdges:
     r"""N(i) = the k items with the largest :math:`\cos(x_i, x_j)`, exact, block by block.
 
     Memory is O(block_size * n), never n x n. Each cosine is computed once: a
@@ -91,17 +93,26 @@ def knn_edges(features: Tensor, config: KnnConfig, block_size: int = 1024) -> Kn
 
 
 def _of_all(cosine: Tensor, neighbour: Tensor) -> tuple[Tensor, Tensor]:
-    """The k nearest [n, k] of those that each process found in its blocks [n, k]."""
-    size = team().size
-    if size == 1:
+    """The k nearest [n, k] of those that each process found in its blocks [n, k].
+
+    Each process gets a part of the rows from all others and merges these, so that none holds [n, N k].
+    """
+    processes = team()
+    if processes.size == 1:
         return cosine, neighbour
-    counts = [len(cosine)] * size
-    every = team().all_rows(cosine, counts), team().all_rows(neighbour, counts)
-    value, who = (torch.cat(rows.split(len(cosine)), dim=1) for rows in every)
+    counts = [len(part) for part in torch.arange(len(cosine)).tensor_split(processes.size)]
+    own, k = counts[processes.rank], cosine.shape[1]
+    value, who = (
+        processes.trade(found, counts, [own] * processes.size)
+        .view(processes.size, own, k)
+        .transpose(0, 1)
+        .flatten(1)
+        for found in (cosine, neighbour)
+    )
     who, order = who.sort(dim=1, stable=True)
     best = value.gather(1, order).sort(dim=1, descending=True, stable=True)
-    k = cosine.shape[1]
-    return best.values[:, :k], who.gather(1, best.indices[:, :k])
+    merged = best.values[:, :k], who.gather(1, best.indices[:, :k])
+    return processes.all_rows(merged[0], counts), processes.all_rows(merged[1], counts)
 
 
 def kept_edges(cosine: Tensor, neighbour: Tensor, config: KnnConfig) -> KnnEdges:
@@ -125,27 +136,23 @@ def keep_nearest(cosine: Tensor, neighbour: Tensor, block: Tensor, start: int) -
 
 
 def cached_knn_graph(features: Tensor, config: KnnConfig) -> KnnGraph:
-    """`knn_edges`, or `approximate_knn_edges` of more items than `approximate.above`, kept on disk.
+    """`knn_edges`, or `cached_approximate_edges` of more items than `approximate.above`, kept on disk.
 
-    The key is the hash of the features and the settings; the recall is kept with the edges.
+    The key is the hash of the features and the settings that decide about the edges.
 
     Raises:
         ConfigError: what `approximate_knn_edges` refuses.
     """
-    exact = len(features) <= config.approximate.above
+    if len(features) > config.approximate.above:
+        from anchorrec_graph.graph.approximate import cached_approximate_edges  # which imports this module
+
+        return KnnGraph(*cached_approximate_edges(features, config))
 
     def build() -> dict[str, Tensor]:
-        if exact:
-            return knn_edges(features, config)._asdict()
-        from anchorrec_graph.graph.approximate import approximate_knn_edges  # which imports this module
+        return knn_edges(features, config)._asdict()
 
-        edges, recall = approximate_knn_edges(features, config)
-        return {**edges._asdict(), "recall": torch.tensor(recall, dtype=torch.float64)}
-
-    settings = config.model_dump_json(exclude={"approximate"} if exact else None)
-    kept = cached_tensors("knn", settings, [features], build, together=True)
-    recall = float(kept["recall"]) if "recall" in kept else None
-    return KnnGraph(KnnEdges(kept["edge_index"], kept["edge_weight"]), recall)
+    settings = config.model_dump_json(exclude={"approximate"})
+    return KnnGraph(KnnEdges(**cached_tensors("knn", settings, [features], build, together=True)), None)
 
 
 def cached_knn_edges(features: Tensor, config: KnnConfig) -> KnnEdges:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+EXACT = 2**24  # up to here float32 counts; of more edges degrees are summed in float64
+
 
 def inverse_sqrt(degree: Tensor) -> Tensor:
     """degree^-1/2, and 0 where the degree is not positive: such a node neither sends nor receives."""
@@ -20,5 +22,7 @@ def symmetric_weight(row: Tensor, column: Tensor, weight: Tensor, num_nodes: int
 
     Shapes: row, column, weight [E] -> [E].
     """
-    scale = inverse_sqrt(torch.zeros(num_nodes, dtype=weight.dtype).index_add(0, row, weight))
+    wide = weight.double() if len(weight) > EXACT else weight
+    degree = torch.zeros(num_nodes, dtype=wide.dtype).index_add(0, row, wide).to(weight.dtype)
+    scale = inverse_sqrt(degree)
     return weight * scale[row] * scale[column]

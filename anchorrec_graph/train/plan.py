@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Annotated, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, ValidationError
-from pydantic_core import PydanticUndefined
 
-from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import ivf
-from anchorrec_graph.graph.approximate import SAMPLE, TRIAL
-from anchorrec_graph.graph.knn import ApproximateConfig
+from anchorrec_graph.graph.approximate import SAMPLE, TRIAL, queries
+from anchorrec_graph.graph.knn import BLOCK
 from anchorrec_graph.graph.relation import INT32
-from anchorrec_graph.settings import Settings, unknown_name
+from anchorrec_graph.train.shop import REDUCED, STEP_BATCH, Shop
 
 GIB = 2**30
 # Measured on 2 cores of an AMD EPYC, torch 2.13 for CPU, one thread; commands in benchmarks/README.md.
@@ -28,67 +25,23 @@ PAIR_SECONDS, COLUMN_SECONDS = 4.7e-9, 1.76e-11
 FLOPS = 2e10  # a second, of products of rows with centres or with rows
 READ_SECONDS = 1.8e-7  # of an item and a column while the nearest lists are read
 FEATURE_SECONDS = 6e-8  # of an item and a column in what is kept of features, made by the first process
-STEP_BATCH, TRAINING = 2048, 0.8  # pairs of a batch; share of interactions that train
 # A sampled step of AnchorRec with fan-out 10 and 5, by items: seconds, and GiB beside what is held.
 STEP_ITEMS, STEP_SECONDS, STEP_GIB = (1e4, 1e5, 1e6), (0.16, 0.46, 1.43), (0.3, 0.8, 1.1)
+# A step over whole graphs, below `FULL_ITEMS`: alone, of an item, of an edge travelled there and back. From
+# 1,000 to 9,000 items on a busy machine, divided by how much longer sampled steps took there (2.2).
+FULL_ITEMS, FULL_SECONDS, FULL_ITEM_SECONDS, FULL_EDGE_SECONDS = 1e4, 0.04, 6e-6, 5e-8
+FULL_GIB, FULL_COPIES = 0.04, 10  # it holds: alone, and copies of the tables
 NODE_SECONDS = 1e-8  # of a user or item for each batch: masks of the sampler; 2.1 s at 10^8 and 10^8
 PARALLEL = 0.7  # of N processes' work that is gained; .70 to .79, measured with two only
-SCORE_SECONDS, BLOCK = 3.6e-9, 256  # of a score and its place in the ranking; users ranked at once
-HOPS, EDGE_SECONDS = 2, 9e-8  # of the backbone; an edge travelled, both with 64 columns
+SCORE_SECONDS, RANKED = 3.6e-9, 256  # of a score and its place in the ranking; users ranked at once
+HOPS, FAN_OUT, EDGE_SECONDS = 2, "[10,5]", 9e-8  # of the backbone; an edge travelled, both with 64 columns
 LIBRARIES = 0.45 * GIB
 EDGE_BYTES, WIDE_EDGE_BYTES = 24.0, 48.0  # in a relation: both orders and the weight; int32, int64
 PAIR_BYTES = 68.0  # edge index 16, time 8, negatives 8, order 8, input ids 8, evaluator 16, column 4
 NODE_BYTES = 200.0  # of a user or item: ids, titles, row pointers, masks
 TABLE_COPIES, FINAL_COPIES = 4, 1.9  # weights, moments, the best so far; while final embeddings are made
-REDUCED = 256  # columns that a modality is reduced to
-
-Size = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0, le=1_000_000)]
-
-
-class Shop(Settings):
-    """The size of a shop and of what trains on it; every number may be written as 1e8."""
-
-    items: Size
-    users: Size
-    interactions: Size
-    machines: Count = 1
-    cores: Count = 2  # of a machine
-    memory_gib: Size = 24.0  # of a machine
-    dim: Count = 64
-    modalities: Count = 2  # beside the fused one
-    feature_dim: Count = 320  # columns of a modality
-    k: Count = 10
-    users_evaluated: Size = 10_000.0
-
-    @property
-    def pairs(self) -> float:
-        """Those that train."""
-        return TRAINING * self.interactions
-
-    @property
-    def batches(self) -> int:
-        """Of an epoch."""
-        return math.ceil(self.pairs / STEP_BATCH)
-
-    @property
-    def nodes(self) -> float:
-        return self.users + self.items
-
-    @property
-    def native(self) -> int:
-        """Columns of all modalities but the fused one."""
-        return self.modalities * self.feature_dim
-
-    @property
-    def fused(self) -> int:
-        """Columns of the fused feature: every modality is reduced first."""
-        return self.modalities * min(REDUCED, self.feature_dim)
-
-    @property
-    def reduced(self) -> int:
-        """Columns of all features as the model reads them."""
-        return self.fused + min(REDUCED, self.fused)
+BLOCK_COPIES = 3  # of a block of cosines in float32, while the k nearest are taken out of it
+FEW_STEPS = 100  # of an epoch
 
 
 class Team(NamedTuple):
@@ -96,6 +49,7 @@ class Team(NamedTuple):
 
     local: int  # on each machine
     machines: int
+    mode: Literal["full", "sampled"] = "sampled"
 
     @property
     def size(self) -> int:
@@ -103,11 +57,9 @@ class Team(NamedTuple):
 
     @property
     def engine(self) -> str:
-        if self.size == 1:
-            return "train.mode=sampled, one process"
         where = "" if self.machines == 1 else f" on each of {self.machines} machines"
-        settings = f"train.mode=sampled train.shard_tables=true train.batches_per_step={self.size}"
-        return f"{settings}, torchrun, {_processes(self.local)}{where}"
+        start = "" if self.size == 1 else "torchrun, "
+        return f"train.mode={self.mode}, {start}{_processes(self.local)}{where}"
 
 
 class Stage(NamedTuple):
@@ -119,74 +71,71 @@ class Stage(NamedTuple):
     engine: str
 
 
-def keys() -> str:
-    """The keys of a shop with their defaults, N where there is none."""
-    fields = Shop.model_fields.items()
-    defaults = {key: "N" if f.default is PydanticUndefined else f"{f.default:g}" for key, f in fields}
-    return " ".join(f"{key}={default}" for key, default in defaults.items())
+class Plan(NamedTuple):
+    """What a shop takes, and how it would be trained."""
+
+    stages: list[Stage]
+    settings: list[str]  # that the numbers assume beside those of configs/anchorrec/planted.yaml, for -o
+    steps: int  # of the optimiser in an epoch
+    warning: str | None  # there are few of them, because processes share them
 
 
-def read_shop(pairs: Iterable[str]) -> Shop:
-    """A shop from `key=value` words.
-
-    Raises:
-        ConfigError: a word is no such pair, or repeats a key, or names or values are wrong.
-    """
-    values: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--plan '{pair}': expected key=value, for example items=1e6")
-        if key not in Shop.model_fields:
-            raise ConfigError("--plan: " + unknown_name("key", key, list(Shop.model_fields)))
-        if key in values:
-            raise ConfigError(f"--plan: {key} is given twice, as {values[key]} and {text}")
-        values[key] = text
-    try:
-        return Shop.model_validate({key: _number(text) for key, text in values.items()})
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        message = "is missing" if problem["type"] == "missing" else f"{problem['msg']}, got {values[key]}"
-        raise ConfigError(f"--plan: {key}: {message}") from error
-
-
-def _number(text: str) -> float | int | str:
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    return int(value) if value.is_integer() else value
-
-
-def plan(shop: Shop) -> list[Stage]:
+def plan(shop: Shop) -> Plan:
     r"""Prepare, item graphs, an epoch, an evaluation: what each takes, and what runs it.
 
     With P = .8 interactions training pairs, B = ceil(P / 2048) batches, n items, u users, c columns of all
-    features with the fused one, k neighbours, and N processes (as many as fit, at most B), seconds are
+    features with the fused one, k neighbours, E edges travelled, and N processes (as many as fit, at most
+    B), seconds are
 
     - prepare: interactions x `RAW_SECONDS`, one process;
-    - item graphs: of up to 50,000 items :math:`n^2` (`PAIR_SECONDS` x graphs + `COLUMN_SECONDS` c) / N, of
-      more c `_ivf_seconds`; and n c `FEATURE_SECONDS`, by one process;
-    - epoch: B (`STEP_SECONDS` + (u + n) `NODE_SECONDS`) / G(N), with G(1) = 1 and G(N) = `PARALLEL` N;
-    - evaluation: `EDGE_SECONDS` of every edge travelled, by each process, and users evaluated x n x
-      `SCORE_SECONDS` / G(blocks of 256 users, or N if there are fewer), both x dim / 64.
+    - item graphs: of up to 50,000 items :math:`n^2` (`PAIR_SECONDS` x graphs + `COLUMN_SECONDS` c) times
+      `_largest_part`, of more c `_ivf_seconds`; and n c `FEATURE_SECONDS`, by one process;
+    - epoch: B (`STEP_SECONDS` + (u + n) `NODE_SECONDS`) / G(N), with G(1) = 1 and G(N) = `PARALLEL` N; or
+      by one process, where this is less and n below `FULL_ITEMS`, B steps over whole graphs;
+    - evaluation: E `EDGE_SECONDS`, by each process, and users evaluated x n x `SCORE_SECONDS` / G(blocks of
+      256 users, or N if there are fewer), both x dim / 64.
 
     Memory is that of one process; none of it is cut over processes but the tables and their moments
     (`train.shard_tables`). Pages of memory maps count for each, though those of a machine share them.
     """
-    team, exact = _team(shop), shop.items <= ApproximateConfig().above
-    search = "exact, blockwise" if exact else "faiss inverted lists (extra ann)"
-    epoch = shop.batches * (_of_step(shop, STEP_SECONDS) + NODE_SECONDS * shop.nodes) / _gained(team.size)
-    return [
+    team = _team(shop)
+    search = "exact, blockwise" if shop.exact else "faiss inverted lists (extra ann)"
+    epoch = shop.batches * _step_seconds(shop, team.mode) / _gained(team.size)
+    stages = [
         Stage("prepare", shop.interactions * RAW_SECONDS, (LIBRARIES + shop.interactions * RAW_BYTES) / GIB,
               "anchorrec prepare (polars), one process"),
-        Stage("item graphs", _knn_seconds(shop, team.size, exact), _knn_bytes(shop) / GIB,
+        Stage("item graphs", _knn_seconds(shop, team.size), _knn_bytes(shop) / GIB,
               f"{search}, {_processes(team.size)}"),
         Stage("epoch", epoch, _training_bytes(shop, team) / GIB, team.engine),
         Stage("evaluation", _evaluation_seconds(shop, team.size), _evaluation_bytes(shop, team) / GIB,
               team.engine),
     ]  # fmt: skip
+    steps = math.ceil(shop.batches / team.size)
+    return Plan(stages, _settings(shop, team), steps, _warning(shop, team, steps))
+
+
+def _settings(shop: Shop, team: Team) -> list[str]:
+    sampled = [f"train.num_neighbors={FAN_OUT}"] if team.mode == "sampled" else []
+    lists = [] if shop.exact else ["model.knn.approximate.method=ivf"]
+    return [
+        f"train.mode={team.mode}", *sampled, f"train.batch_size={STEP_BATCH}",
+        f"train.batches_per_step={team.size}", f"train.shard_tables={str(team.size > 1).lower()}",
+        f"model.embedding_dim={shop.dim}", "model.loss=softmax", "model.history.weight=0",
+        "model.features_on_disk=true", f"model.feature_dim={REDUCED}", f"model.knn.k={shop.k}", *lists,
+        f"model.backbone.num_layers={HOPS}", "model.num_knn_layers=1",
+        f"evaluate.max_users={math.ceil(shop.users_evaluated)}",
+    ]  # fmt: skip
+
+
+def _warning(shop: Shop, team: Team, steps: int) -> str | None:
+    if team.size == 1 or steps >= FEW_STEPS:
+        return None
+    few = max(1, shop.batches // FEW_STEPS)
+    return (
+        f"few steps: an epoch has {shop.batches} batches, of which {team.size} processes leave {steps} steps "
+        f"of the optimiser, so more epochs are needed; with {_processes(few)} (train.batches_per_step={few}) "
+        f"there are {math.ceil(shop.batches / few)}"
+    )
 
 
 def verdict(shop: Shop, stages: Iterable[Stage]) -> str:
@@ -203,7 +152,12 @@ def verdict(shop: Shop, stages: Iterable[Stage]) -> str:
 
 
 def _team(shop: Shop) -> Team:
-    """As many processes as cores and memory allow, and no more than an epoch has batches."""
+    """As many processes as cores and memory allow, and no more than an epoch has batches.
+
+    Where whole graphs are travelled there is one: others would travel the same ones.
+    """
+    if shop.items < FULL_ITEMS and _step_seconds(shop, "full") <= _step_seconds(shop, "sampled"):
+        return Team(1, 1, "full")
     machines = min(shop.machines, shop.batches)
 
     def needed(local: int) -> float:
@@ -221,14 +175,25 @@ def _gained(processes: int) -> float:
     return 1.0 if processes == 1 else PARALLEL * processes
 
 
-def _knn_seconds(shop: Shop, processes: int, exact: bool) -> float:
+def _knn_seconds(shop: Shop, processes: int) -> float:
     columns = shop.native + shop.fused
-    if exact:
+    if shop.exact:
         pair = PAIR_SECONDS * (shop.modalities + 1) + COLUMN_SECONDS * columns
-        search = shop.items**2 * pair / processes
+        search = shop.items**2 * pair * _largest_part(math.ceil(shop.items / BLOCK), processes)
     else:
-        search = columns * _ivf_seconds(shop.items, processes)
+        parts = math.ceil(shop.items / queries(shop.k))
+        search = columns * _ivf_seconds(shop.items, min(processes, parts))
     return search + shop.items * columns * FEATURE_SECONDS
+
+
+def _largest_part(blocks: int, processes: int) -> float:
+    r"""What the first process does of an exact search: it has every N-th block, from the first on.
+
+    A block holds cosines with itself and all later ones, so of B blocks b is :math:`2 (B - b) / (B (B + 1))`
+    of the work, and however many processes there are the first block is left.
+    """
+    own = math.ceil(blocks / processes)
+    return (2 * own * blocks - processes * own * (own - 1)) / (blocks * (blocks + 1))
 
 
 def _ivf_seconds(items: float, processes: int) -> float:
@@ -246,10 +211,20 @@ def _ivf_seconds(items: float, processes: int) -> float:
 
 def _evaluation_seconds(shop: Shop, processes: int) -> float:
     users = min(shop.users_evaluated, shop.users)
-    edges = 2 * HOPS * shop.pairs + (shop.modalities + 1) * (shop.pairs + shop.k * shop.items)
-    blocks = min(processes, math.ceil(users / BLOCK))
-    seconds = edges * EDGE_SECONDS + users * shop.items * SCORE_SECONDS / _gained(blocks)
+    blocks = min(processes, math.ceil(users / RANKED))
+    seconds = _edges(shop) * EDGE_SECONDS + users * shop.items * SCORE_SECONDS / _gained(blocks)
     return seconds * shop.dim / 64
+
+
+def _edges(shop: Shop) -> float:
+    """Travelled for the final rows of all users and items."""
+    return 2 * HOPS * shop.pairs + (shop.modalities + 1) * (shop.pairs + shop.k * shop.items)
+
+
+def _step_seconds(shop: Shop, mode: str) -> float:
+    if mode == "full":
+        return FULL_SECONDS + FULL_ITEM_SECONDS * shop.items + FULL_EDGE_SECONDS * _edges(shop)
+    return _of_step(shop, STEP_SECONDS) + NODE_SECONDS * shop.nodes
 
 
 def _of_step(shop: Shop, measured: Sequence[float]) -> float:
@@ -273,16 +248,23 @@ def _edge_bytes(edges: float, nodes: float) -> float:
 
 
 def _knn_bytes(shop: Shop) -> float:
-    """Also native features in float32; fused and reduced ones, and the widest in an index, in float16."""
+    """Also native features in float32; fused and reduced ones, and the widest in an index, in float16.
+
+    Where the search is exact, its block of cosines too.
+    """
     columns = 2 * shop.native + shop.fused + shop.reduced + max(shop.feature_dim, shop.fused)
-    return _held_bytes(shop) + 2 * columns * shop.items
+    block = 4 * BLOCK_COPIES * min(BLOCK, shop.items) if shop.exact else 0
+    return _held_bytes(shop) + (2 * columns + block) * shop.items
 
 
 def _training_bytes(shop: Shop, team: Team) -> float:
     """Also native features in float32; reduced ones, and these added up over neighbours, in float16."""
     features = 4 * (shop.native + shop.reduced) * shop.items
     tables = TABLE_COPIES * _table_bytes(shop) / team.size
-    return _held_bytes(shop) + features + tables + _of_step(shop, STEP_GIB) * GIB
+    step = _of_step(shop, STEP_GIB) * GIB
+    if team.mode == "full":
+        step = FULL_GIB * GIB + FULL_COPIES * _table_bytes(shop)
+    return _held_bytes(shop) + features + tables + step
 
 
 def _evaluation_bytes(shop: Shop, team: Team) -> float:

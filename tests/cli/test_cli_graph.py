@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,28 @@ def test_doctor_plans_a_shop(anchorrec: Command) -> None:
     title = "1e+08 items, 1e+08 users, 1e+10 interactions on 16 machines of 2 cores and 24 GiB"
     assert title in shown.out
     assert report["verdict"] in shown.out
+    (line,) = (line for line in shown.out.splitlines() if line.startswith("-o "))
+    assert shlex.split(line)[1::2] == report["settings"]
+    assert f"an epoch has {report['steps_per_epoch']} optimiser steps" in shown.out
+    assert report["warning"] is None
+
+
+def test_doctor_warns_of_few_steps(anchorrec: Command) -> None:
+    words = "doctor", "--plan", "items=1e4", "users=1e4", "interactions=1e5", "cores=8"
+    warning = anchorrec(*words, "--json").json()["warning"]
+    assert warning.startswith("few steps: an epoch has 40 batches, of which 8 processes leave 5 steps ")
+    assert warning in anchorrec(*words).out
+
+
+@pytest.mark.parametrize("given", [["-c", "none.yaml"], ["-o", "train.epochs=1"], ["-q"]])
+def test_doctor_plans_no_configuration(anchorrec: Command, given: list[str]) -> None:
+    words = "doctor", "--plan", "items=1e4", "users=1e4", "interactions=1e5"
+    name = given[0].replace("-c", "--config")
+    line = anchorrec(*words, *given).error(2)
+    assert line.startswith(f"leave {name} out: --plan reads no configuration")
+    assert "give sizes as KEY=VALUE, of items=N users=N " in line
+    both = anchorrec(*words, "-q", "-o", "train.epochs=1").error(2)
+    assert both.startswith("leave -o and -q out: ")
 
 
 def test_doctor_names_the_keys_of_a_plan(anchorrec: Command) -> None:

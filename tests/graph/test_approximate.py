@@ -1,8 +1,7 @@
-"""The approximate item graph: exact where nothing is left out, its recall as a loop counts, refusals."""
+"""The approximate item graph: exact where nothing is left out, and its recall as a loop counts."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,38 +9,17 @@ import naive
 import numpy as np
 import pytest
 import torch
+from clustered import features, search
 from tiny_runs import tiny_config
-from torch import Tensor
 
-from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph import approximate, hnsw, ivf
 from anchorrec_graph.graph.approximate import approximate_knn_edges
-from anchorrec_graph.graph.knn import (
-    ApproximateConfig,
-    KnnConfig,
-    KnnEdges,
-    cached_knn_graph,
-    knn_edges,
-    knn_relation,
-)
+from anchorrec_graph.graph.knn import KnnEdges, knn_edges
 from anchorrec_graph.train.fit import fit
 
 pytest.importorskip("faiss")
 
 Pairs = dict[tuple[int, int], float]
-
-
-def features(count: int = 400, dim: int = 8, seed: int = 0) -> Tensor:
-    """Items around 20 centres, no two alike."""
-    generator = torch.Generator().manual_seed(seed)
-    centres = torch.randn(20, dim, generator=generator)
-    which = torch.randint(20, (count,), generator=generator)
-    return centres[which] + 0.7 * torch.randn(count, dim, generator=generator)
-
-
-def search(effort: int, least_recall: float = 0.0, method: str = "hnsw", **settings: object) -> KnnConfig:
-    approximate = {"above": 10, "method": method, "effort": effort, "least_recall": least_recall}
-    return KnnConfig.model_validate({"k": 5, "approximate": approximate, **settings})
 
 
 def pairs(edges: KnnEdges) -> Pairs:
@@ -200,49 +178,6 @@ def test_a_memory_map_of_half_floats(tmp_path: Path) -> None:
     found, expected = approximate_knn_edges(rows, search(EVERY)), knn_edges(rows.float(), search(EVERY))
     assert found.edges.edge_weight.dtype == torch.float32
     assert pairs(found.edges) == pytest.approx(pairs(expected), abs=1e-6)
-
-
-@pytest.mark.usefixtures("poor")
-def test_a_low_recall_is_refused_with_what_to_change() -> None:
-    recall = approximate_knn_edges(features(), search(1)).recall
-    message = (
-        rf"has {recall:.3f} of .*least_recall is 0\.999: take another .*method \(hnsw\), "
-        r"raise .*effort \(1\) of hnsw, or .*above \(10\) to 400 for"
-    )
-    with pytest.raises(ConfigError, match=message):
-        approximate_knn_edges(features(), search(1, least_recall=0.999))
-
-
-def test_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    message = r"faiss-cpu, which is missing: .*\[ann\]', or raise knn.approximate.above to 400 for the exact"
-    with pytest.raises(ConfigError, match=message):
-        cached_knn_graph(features(), search(1))
-    assert cached_knn_graph(features(10), search(1)).recall is None
-
-
-@pytest.mark.usefixtures("poor")
-def test_the_graph_is_kept_with_its_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANCHORREC_CACHE", str(tmp_path))
-    built = cached_knn_graph(features(), search(2))
-    monkeypatch.setattr(approximate, "approximate_knn_edges", None)  # would fail if it were asked again
-    kept = cached_knn_graph(features(), search(2))
-    assert torch.equal(kept.edges.edge_index, built.edges.edge_index)
-    assert kept.recall == built.recall != 1
-    assert knn_relation(features(), search(2)).recall == built.recall
-    exact = KnnConfig(k=5)
-    assert cached_knn_graph(features(), exact).recall is None
-    assert knn_relation(features(), exact).recall is None
-
-
-def test_an_exact_graph_is_the_same_file_whatever_an_approximate_one_would_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ANCHORREC_CACHE", str(tmp_path))
-    for effort in (1, 2):
-        config = KnnConfig(approximate=ApproximateConfig(above=400, effort=effort))
-        assert cached_knn_graph(features(), config).recall is None
-    assert len(list(tmp_path.rglob("*.safetensors"))) == 1
 
 
 def test_a_run_records_the_recall_of_its_graphs(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from anchorrec_graph.graph import knn
 from anchorrec_graph.graph.knn import (
     KnnConfig,
     KnnEdges,
@@ -17,6 +18,7 @@ from anchorrec_graph.graph.knn import (
     unit_rows,
 )
 from anchorrec_graph.testing import tiny_data
+from anchorrec_graph.train.ranks import Ranks
 
 Neighbours = list[list[tuple[int, float]]]
 
@@ -156,6 +158,46 @@ def test_memory_is_linear_in_the_number_of_items() -> None:
     with LargestTensor() as largest:
         knn_edges(rows, keeping(k=k), block_size)
     assert num_items * k <= largest.numel <= num_items * max(block_size, dim, 2 * k)
+
+
+class Process:
+    """One of several, all played by this one: what the others found is at hand."""
+
+    def __init__(self, rank: int, found: list[tuple[Tensor, Tensor]]) -> None:
+        self.rank, self.size, self.found = rank, len(found), found
+
+    def trade(self, rows: Tensor, sent: list[int], received: list[int]) -> Tensor:
+        parts = [pair[rows.dtype == torch.long].split(sent)[self.rank] for pair in self.found]
+        assert [len(part) for part in parts] == received
+        return torch.cat(parts)
+
+    def all_rows(self, own: Tensor, counts: list[int]) -> Tensor:
+        """Its own rows where they belong: the sum over the processes is what each gets."""
+        start = sum(counts[: self.rank])
+        every = own.new_zeros(sum(counts), own.shape[1])
+        every[start : start + len(own)] = own
+        return every
+
+
+@pytest.mark.parametrize("size", [2, 3, 8])
+@pytest.mark.parametrize("num_items", [0, 1, 3, 23, 170])
+def test_parts_are_merged_row_by_row(monkeypatch: pytest.MonkeyPatch, num_items: int, size: int) -> None:
+    rows, found, merge = features(num_items).round(), list[tuple[Tensor, Tensor]](), knn._of_all  # with ties
+    expected = knn_edges(rows, keeping(k=4), block_size=4)
+    monkeypatch.setattr(knn, "_of_all", lambda *pair: found.append(pair) or pair)
+    for rank in range(size):
+        monkeypatch.setattr(knn, "team", lambda rank=rank: Ranks(rank, size))
+        knn_edges(rows, keeping(k=4), block_size=4)
+    merged = []
+    with LargestTensor() as largest:
+        for rank in range(size):
+            monkeypatch.setattr(knn, "team", lambda rank=rank: Process(rank, found))
+            merged.append(merge(*found[rank]))
+    cosine, neighbour = (torch.stack(parts).sum(0) for parts in zip(*merged, strict=True))
+    edges = knn.kept_edges(cosine, neighbour, keeping(k=4))
+    assert torch.equal(edges.edge_index, expected.edge_index)
+    assert torch.equal(edges.edge_weight, expected.edge_weight)
+    assert largest.numel <= (num_items + size) * 4
 
 
 def test_a_huge_k_takes_no_more_memory_than_all_neighbours() -> None:

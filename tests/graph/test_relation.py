@@ -189,6 +189,21 @@ def test_symmetric_weight_equals_the_loop(num_nodes: int, num_edges: int, seed: 
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
+def test_a_node_of_more_edges_than_float32_counts() -> None:
+    number = 17_000_000
+    node, one = torch.zeros(1, dtype=torch.long).expand(number), torch.ones(1).expand(number)
+    weight = symmetric_weight(node, node, one, 1)
+    assert weight.dtype == torch.float32
+    torch.testing.assert_close(weight[0] * number, torch.tensor(1.0), rtol=1e-6, atol=0)
+
+
+def test_wider_sums_of_unit_weights_are_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    row, column = torch.randint(30, (2, 500), generator=torch.Generator().manual_seed(0))
+    narrow = symmetric_weight(row, column, torch.ones(500), 30)
+    monkeypatch.setattr("anchorrec_graph.graph.normalize.EXACT", 0)
+    assert symmetric_weight(row, column, torch.ones(500), 30).equal(narrow)
+
+
 def test_inverse_sqrt_of_what_is_not_positive_is_zero() -> None:
     found = inverse_sqrt(torch.tensor([4.0, 0.0, -1.0, 1e-45]))
     assert found[:3].tolist() == [0.5, 0.0, 0.0]
