@@ -1,7 +1,7 @@
 """All models on a data set, with tests of significance: the published comparison.
 
     python benchmarks/compare.py DATASET... [--variants] [--only VARIANT] [--models M,M,...]
-        [--seeds 0,1,2,3,4] [--jobs 2] [--data FOLDER] [--publish]
+        [--seeds 0,1,2,3,4] [--jobs 2] [--data FOLDER] [--publish] [--name NAME]
 
 Trains every configs/<model>/DATASET.yaml, DATASET-released.yaml (AnchorRec as released) and
 DATASET-history.yaml (LightGCN with AnchorRec's history view and prior), with --variants every
@@ -9,8 +9,8 @@ DATASET-<variant>.yaml, with --only DATASET-VARIANT.yaml alone and AnchorRec's D
 these models' DATASET.yaml (or DATASET-VARIANT.yaml) alone, into .cache/compare/DATASET, where finished runs
 are kept and the tables are written. The others are tested against AnchorRec. A second table says how much
 of each modality's native neighbourhoods the item space keeps. With --data, data sets that have a folder are
-read from FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json, with --only
-compare-DATASET-VARIANT.md and .json.
+read from FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json; a table of
+some rows, by --only or --models, is compare-DATASET-VARIANT or compare-DATASET-NAME.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def publish(dataset: str, args: argparse.Namespace) -> None:
     text = f"{markdown(comparison)}\n{structure_table(kept)}"
     print(text)
     if args.publish:
-        name = f"compare-{dataset}-{args.only}" if args.only else f"compare-{dataset}"
+        part = args.name or args.only
+        name = f"compare-{dataset}-{part}" if part else f"compare-{dataset}"
         with replacing(RESULTS / f"{name}.md") as temporary:
             temporary.write_text(text, encoding="utf-8")
         save_json(RESULTS / f"{name}.json", {**as_json(comparison), "structure": kept})
@@ -149,7 +150,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--publish", action="store_true")
+    parser.add_argument("--name", metavar="NAME")
     args = parser.parse_args()
+    if args.publish and args.models and not (args.only or args.name):
+        parser.error("--publish with --models: give the table of some rows a --name, the whole one stays")
     for_each_dataset(publish, args)
 
 

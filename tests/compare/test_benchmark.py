@@ -55,6 +55,14 @@ def test_publishes_every_configuration_of_a_data_set(
     run_script(monkeypatch, "shop", "--only", "variant", "--publish", "--seeds", "0", "--data", "data")
     report = json.loads((tmp_path / "benchmarks/results/compare-shop-variant.json").read_text())
     assert [row["label"] for row in report["rows"]] == ["popularity", "lightgcn"]
+    whole = (tmp_path / "benchmarks/results/compare-shop.json").read_bytes()
+    some = ["shop", "--models", "anchorrec,lightgcn", "--publish", "--seeds", "0", "--data", "data"]
+    with pytest.raises(SystemExit, match="2"):
+        run_script(monkeypatch, *some)
+    run_script(monkeypatch, *some, "--name", "two")
+    report = json.loads((tmp_path / "benchmarks/results/compare-shop-two.json").read_text())
+    assert [row["label"] for row in report["rows"]] == ["popularity", "lightgcn"]
+    assert (tmp_path / "benchmarks/results/compare-shop.json").read_bytes() == whole
     with pytest.raises(SystemExit, match=r"shop: no such file: configs/\*/shop-varaint\.yaml"):
         run_script(monkeypatch, "shop", "--only", "varaint")
     with pytest.raises(SystemExit, match=r"shop: no such file: configs/ligtgcn/shop-variant\.yaml"):
