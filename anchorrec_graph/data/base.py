@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.data.checks import check_raw_data, check_split
+from anchorrec_graph.data.checks import DataWarning, check_raw_data, check_split
 from anchorrec_graph.data.features import widened
 from anchorrec_graph.data.manifest import dataset_manifest
 from anchorrec_graph.data.raw import TEST, TRAIN, VALIDATION, RawData
@@ -41,6 +42,8 @@ class DatasetConfig(Settings, ABC):
     def load(self) -> HeteroData:
         """Read, check, split, and return the container that models and evaluation use.
 
+        Data with a split of their own (`RawData.label`) keep it; a `split` that is set then gives a warning.
+
         Returns a `HeteroData` with
             user:  num_nodes, ids (array of str)
             item:  num_nodes, table (polars, first column item_id), one float32 tensor per modality, or
@@ -54,6 +57,9 @@ class DatasetConfig(Settings, ABC):
         """
         raw = select_modalities(self.read(), self.modalities)
         check_raw_data(raw)
+        if raw.label is not None and self.split != RandomSplitConfig():
+            message = f"dataset.split '{self.split.name}' has no effect: the data bring a split of their own"
+            warnings.warn(DataWarning(message), stacklevel=2)
         label = raw.label if raw.label is not None else self.split.assign(raw.interactions)
         check_split(raw, label)
         data = to_hetero_data(raw, label)

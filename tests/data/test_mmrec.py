@@ -53,6 +53,13 @@ def test_reads_everything_and_the_files_own_split(shop: Path) -> None:
     assert data["user"].ids.tolist() == ["0", "1"]
 
 
+def test_a_split_that_has_no_effect_is_said(shop: Path) -> None:
+    config = MMRecConfig.model_validate({"folder": shop, "split": {"name": "random", "seed": 1}})
+    with pytest.warns(DataWarning, match="dataset.split 'random' has no effect: the data bring a split of"):
+        edges = config.load()[INTERACTS]
+    assert edges.edge_index.tolist() == [[0, 1, 1], [0, 1, 2]]
+
+
 def test_writing_to_the_tensor_never_reaches_the_file(shop: Path) -> None:
     data = MMRecConfig(folder=shop).load()
     data["item"].image.zero_()
