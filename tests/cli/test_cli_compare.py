@@ -34,7 +34,7 @@ def test_compares_and_goes_on(anchorrec: Command, configs: tuple[Path, Path], tm
     done = anchorrec(*command, "--seeds", "0,3")
     assert done.code == 0
     assert done.out == (tmp_path / "out/table.md").read_text(encoding="utf-8")
-    assert done.out.startswith("| model | seeds | NDCG@5 | s / epoch |")
+    assert done.out.startswith("| model | seeds | NDCG@5 | s to build | s / epoch |")
     assert "| most popular | 2 | " in done.out
     lines = done.err.splitlines()
     assert [line.split("]")[0] for line in lines] == ["[1/4", "[2/4", "[3/4", "[4/4"]

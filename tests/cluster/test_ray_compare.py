@@ -134,7 +134,7 @@ def test_a_run_interrupted_here_goes_on_there(tmp_path: Path, jobs: list[Job]) -
     sent = on_cluster.pack(job.folder)
     assert "seed-0/checkpoint.safetensors" in sent
     assert not any(Path(name).name.startswith(".") for name in sent)
-    trained = on_cluster.train(job, data, sent, 1, ["anchorrec", "compare"])
+    trained = on_cluster.train(job, data, sent, 1, ["anchorrec", "compare"], [])
     on_cluster.unpack(trained.files, job.folder)
     assert is_finished(job, data.manifest)
     fit(job.config, data, tmp_path / "whole")
@@ -148,7 +148,7 @@ def test_a_run_is_finished_only_when_all_of_it_is_written(
 ) -> None:
     """The driver may be killed at any file: the next call goes on."""
     job, data = jobs[0], jobs[0].config.dataset.load()
-    files = on_cluster.train(job, data, {}, 1, ["anchorrec"]).files
+    files = on_cluster.train(job, data, {}, 1, ["anchorrec"], []).files
     real, written = on_cluster.replacing, list[str]()
 
     def counted(path: Path) -> Any:
@@ -163,7 +163,7 @@ def test_a_run_is_finished_only_when_all_of_it_is_written(
     for name in ("seed-0/metrics.json", "config.yaml"):
         (job.folder / name).unlink()
         assert not is_finished(job, data.manifest)
-        again = on_cluster.train(job, data, on_cluster.pack(job.folder), 1, ["anchorrec"]).files
+        again = on_cluster.train(job, data, on_cluster.pack(job.folder), 1, ["anchorrec"], []).files
         first, second = (json.loads(f["seed-0/metrics.json"])["test"] for f in (files, again))
         assert first == second
 
@@ -204,5 +204,5 @@ def test_a_full_disk_here_is_the_error_of_its_run(jobs: list[Job], monkeypatch: 
 def test_a_run_says_by_which_command_it_was_made(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, "model=popularity")
     job = Job("popularity", 0, config, tmp_path / "run")
-    files = on_cluster.train(job, config.dataset.load(), {}, 1, ["/bin/anchorrec", "compare", "x"]).files
+    files = on_cluster.train(job, config.dataset.load(), {}, 1, ["/bin/anchorrec", "compare", "x"], []).files
     assert b'"anchorrec",\n    "compare",\n    "x"' in files["environment.json"]

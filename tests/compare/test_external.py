@@ -14,6 +14,7 @@ from comparisons import entries_of, run
 from numpy.typing import NDArray
 
 from anchorrec_graph.compare import Comparison, compare, read_externals
+from anchorrec_graph.compare.costs import Cost
 from anchorrec_graph.compare.external import score_external
 from anchorrec_graph.compare.task import Task, shared_task
 from anchorrec_graph.data.checks import DataWarning
@@ -105,7 +106,7 @@ def test_files_of_one_label_are_its_seeds(comparison: Comparison, out: Path, tmp
     ours, _, theirs = both.rows
     assert theirs.label == "theirs"
     assert [result.name for result in theirs.results] == [str(path) for path in paths]
-    assert theirs.cost == (None,) * 5
+    assert theirs.cost == Cost()
     for name in both.metrics:
         assert theirs.cells[name][:3] == ours.cells[name][:3]
         assert theirs.cells[name].difference == 0
