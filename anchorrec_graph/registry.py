@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.settings import Settings, unknown_name
 
 T = TypeVar("T")
@@ -75,12 +76,15 @@ def import_modules(names: Sequence[str]) -> None:
     """Import modules that register classes of their own; those in the working directory are found.
 
     Raises:
-        ImportError: one cannot be imported.
+        ConfigError: one cannot be imported.
     """
     if names and "" not in sys.path:
         sys.path.insert(0, "")  # as with `python -m`
     for name in names:
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ConfigError(f"--import {name}: {error}") from error
         _imported.append(name)
 
 

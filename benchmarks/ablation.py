@@ -27,12 +27,12 @@ from typing import NamedTuple
 
 import torch
 from ablation_rows import GROUPS, Variant, variants
-from compare import CONFIGS, RESULTS, data_folder, seed_list
+from compare import CONFIGS, RESULTS, data_folder, for_each_dataset, seed_list
 
 import anchorrec_graph
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.diagnose.structure import knn_overlap
-from anchorrec_graph.errors import AnchorRecError, TrainingError
+from anchorrec_graph.errors import TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import replacing, save_json
 from anchorrec_graph.models.base import build_model
@@ -195,11 +195,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
-    for dataset in args.datasets:
-        try:
-            publish(dataset, args)
-        except AnchorRecError as error:
-            sys.exit(f"error: {dataset}: {error}")
+    for_each_dataset(publish, args)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from anchorrec_graph.cli import (
     update,
 )
 from anchorrec_graph.cli.options import one_line
-from anchorrec_graph.errors import AnchorRecError, ConfigError
+from anchorrec_graph.errors import AnchorRecError
 from anchorrec_graph.registry import import_modules
 from anchorrec_graph.train.environment import version
 
@@ -66,11 +66,7 @@ def options(
     ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    for module in modules or ():
-        try:
-            import_modules([module])
-        except ImportError as error:
-            raise ConfigError(f"--import {module}: {error}") from error
+    import_modules(modules or ())
     if show_version:
         print(version("anchorrec_graph"))
         raise typer.Exit
