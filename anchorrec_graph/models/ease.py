@@ -8,9 +8,9 @@ from pydantic import PositiveFloat
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender
-from anchorrec_graph.nn.item_weights import common_users, purchase_rows, user_rows, zero_diagonal_regression
-from anchorrec_graph.typing import Batch, Embeddings, View
+from anchorrec_graph.models.base import MODELS, ModelConfig
+from anchorrec_graph.models.item_based import ItemBasedRecommender
+from anchorrec_graph.nn.item_weights import common_users, zero_diagonal_regression
 
 
 class EASEConfig(ModelConfig):
@@ -21,35 +21,15 @@ class EASEConfig(ModelConfig):
 
 
 @MODELS.register(EASEConfig)
-class EASE(Recommender):
+class EASE(ItemBasedRecommender[EASEConfig]):
     r"""Every item is predicted from a user's others by ridge regression: s(u, i) = (X B)_ui.
 
     .. math:: \min_B \|X - X B\|_F^2 + \lambda \|B\|_F^2 \;\text{ s.t. } \mathrm{diag}(B) = 0
 
     with the training matrix X [U, I], in closed form (`zero_diagonal_regression`, float64), nothing by
-    gradient. A user's embedding is the row of X, an item's the column of B. Memory is O(U I + I^2),
-    time O(I^3).
-
-    Raises:
-        ConfigError: there are too many items for that (`user_rows`).
+    gradient. A user's embedding is the row of X, an item's the column of B. Time is O(I^3).
     """
 
-    user: Tensor
-    item: Tensor
-
-    def __init__(self, config: EASEConfig, data: HeteroData) -> None:
-        super().__init__()
-        self.register_buffer("user", user_rows(data, config.name), persistent=False)
-        weights = zero_diagonal_regression(
-            common_users(self.user), config.regularization, "model.regularization"
-        )
-        self.register_buffer("item", weights.float().T.contiguous(), persistent=False)
-
-    def encode(self) -> Embeddings:
-        return Embeddings(self.user, self.item, {"item_weights": View(self.user, self.item)})
-
-    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        return {"item_weights": purchase_rows(items, self.user.shape[1])}
-
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
-        return {}
+    def weights(self, config: EASEConfig, data: HeteroData) -> Tensor:  # noqa: ARG002
+        gram = common_users(self.user)
+        return zero_diagonal_regression(gram, config.regularization, "model.regularization").float().T

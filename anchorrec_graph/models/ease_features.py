@@ -9,15 +9,9 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender, item_features, modality_shares
-from anchorrec_graph.nn.item_weights import (
-    add_features,
-    common_users,
-    purchase_rows,
-    user_rows,
-    zero_diagonal_regression,
-)
-from anchorrec_graph.typing import Batch, Embeddings, View
+from anchorrec_graph.models.base import MODELS, ModelConfig, item_features, modality_shares
+from anchorrec_graph.models.item_based import ItemBasedRecommender
+from anchorrec_graph.nn.item_weights import add_features, common_users, zero_diagonal_regression
 
 
 class EASEFeaturesConfig(ModelConfig):
@@ -30,7 +24,7 @@ class EASEFeaturesConfig(ModelConfig):
 
 
 @MODELS.register(EASEFeaturesConfig)
-class EASEFeatures(Recommender):
+class EASEFeatures(ItemBasedRecommender[EASEFeaturesConfig]):
     r"""EASE^R in which items also predict each other's features: s(u, i) = (X B)_ui.
 
     .. math::
@@ -43,32 +37,17 @@ class EASEFeatures(Recommender):
     any modalities, from one on. An item without interactions is still predicted. Nothing is learned
     by gradient.
 
-    A user's embedding is the row of X, an item's the column of B, which has no parts by modality. Memory
-    is O(U I + I^2), time O(I^3).
+    A user's embedding is the row of X, an item's the column of B, which has no parts by modality. Time is
+    O(I^3).
 
     Raises:
-        ConfigError: the data has no modality or too many items (`user_rows`), or `modalities` names
-            one that the data does not have, or gives none a share.
+        ConfigError: the data has no modality, or `modalities` names one that the data does not have, or
+            gives none a share.
     """
 
-    user: Tensor
-    item: Tensor
-
-    def __init__(self, config: EASEFeaturesConfig, data: HeteroData) -> None:
-        super().__init__()
-        self.register_buffer("user", user_rows(data, config.name), persistent=False)
+    def weights(self, config: EASEFeaturesConfig, data: HeteroData) -> Tensor:
         features = item_features(data, config.name)
         shares = modality_shares("modalities", config.modalities, features)
         scaled = {modality: config.feature_weight * share for modality, share in shares.items()}
         gram = add_features(common_users(self.user), features, scaled)
-        weights = zero_diagonal_regression(gram, config.regularization, "model.regularization")
-        self.register_buffer("item", weights.float().T.contiguous(), persistent=False)
-
-    def encode(self) -> Embeddings:
-        return Embeddings(self.user, self.item, {"item_weights": View(self.user, self.item)})
-
-    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        return {"item_weights": purchase_rows(items, self.user.shape[1])}
-
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
-        return {}
+        return zero_diagonal_regression(gram, config.regularization, "model.regularization").float().T

@@ -9,10 +9,10 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from anchorrec_graph.models.base import MODELS, ModelConfig, Recommender
-from anchorrec_graph.nn.item_weights import common_users, purchase_rows, user_rows
+from anchorrec_graph.models.base import MODELS, ModelConfig
+from anchorrec_graph.models.item_based import ItemBasedRecommender
+from anchorrec_graph.nn.item_weights import common_users
 from anchorrec_graph.topk import row_topk
-from anchorrec_graph.typing import Batch, Embeddings, View
 
 
 class ItemKNNConfig(ModelConfig):
@@ -24,7 +24,7 @@ class ItemKNNConfig(ModelConfig):
 
 
 @MODELS.register(ItemKNNConfig)
-class ItemKNN(Recommender):
+class ItemKNN(ItemBasedRecommender[ItemKNNConfig]):
     r"""Items score by their similarity to the user's own: with U_i the training users of item i,
 
     .. math::
@@ -34,31 +34,13 @@ class ItemKNN(Recommender):
     where N(i) are the k items most similar to i, without i itself: a cosine for binary data (Deshpande
     and Karypis, TOIS 2004) that few common users cannot make large. Nothing is learned by gradient.
 
-    A user's embedding is the training row, an item's its similarities. Memory is O(U I + I^2).
-
-    Raises:
-        ConfigError: there are too many items for that (`user_rows`).
+    A user's embedding is the training row, an item's its similarities.
     """
 
-    user: Tensor
-    item: Tensor
-
-    def __init__(self, config: ItemKNNConfig, data: HeteroData) -> None:
-        super().__init__()
-        self.register_buffer("user", user_rows(data, config.name), persistent=False)
+    def weights(self, config: ItemKNNConfig, data: HeteroData) -> Tensor:  # noqa: ARG002
         count = common_users(self.user)
         norm = count.diagonal().sqrt()
         scale = (torch.outer(norm, norm) + config.shrinkage).clamp(min=1e-9)  # items without users
         similarity = (count / scale).float().fill_diagonal_(0)
         value, column = row_topk(similarity, config.k)
-        item = torch.zeros_like(similarity).scatter_(1, column, value)
-        self.register_buffer("item", item, persistent=False)
-
-    def encode(self) -> Embeddings:
-        return Embeddings(self.user, self.item, {"item_weights": View(self.user, self.item)})
-
-    def user_parts(self, user: int, items: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        return {"item_weights": purchase_rows(items, self.user.shape[1])}
-
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
-        return {}
+        return torch.zeros_like(similarity).scatter_(1, column, value)

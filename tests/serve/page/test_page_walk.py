@@ -70,7 +70,7 @@ def test_a_history_of_picks(visitor: Visitor, world: World) -> None:
     page = visitor.open("#/catalogue")
     page.get_by_role("searchbox", name="Search the catalogue").fill("film 12")
     page.get_by_role("button", name="Search").click()
-    expect(page.get_by_role("status")).to_have_text("1 of 1 item shown.")  # or the search speaks after the pick
+    expect(page.get_by_role("status")).to_have_text("1 of 1 item shown.")  # so the search is done speaking
     pick = page.get_by_role("button", name="Pick Film 12 of")
     pick.click()
     expect(pick).to_have_attribute("aria-pressed", "true")
