@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -25,8 +26,11 @@ from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.errors import AnchorRecError
 from anchorrec_graph.registry import import_modules, imported_modules
 from anchorrec_graph.train.fit import fit
+from anchorrec_graph.train.run import RunInUse
 
 CONTEXT: BaseContext = multiprocessing.get_context("spawn")
+IN_USE = 75  # exit code of a child whose run another process is training (EX_TEMPFAIL)
+LATER = 2.0  # seconds until such a run may be tried again
 
 
 class Failure(NamedTuple):
@@ -50,7 +54,8 @@ class _Running(NamedTuple):
 def run_jobs(jobs: Sequence[Job], workers: int, done: Done) -> list[Failure]:
     """Train every job in a fresh process, `workers` at once; one that fails does not stop the others.
 
-    The threads that torch would use here are shared out among the workers. If this function is left by an
+    A job that another program is training is left to it, and tried again after the others. The threads
+    that torch would use here are shared out among the workers. If this function is left by an
     exception, or this process dies, the children end; their checkpoints stay.
     """
     threads = max(1, torch.get_num_threads() // workers)
@@ -65,6 +70,9 @@ def run_jobs(jobs: Sequence[Job], workers: int, done: Done) -> list[Failure]:
                 job, process, started = running[ready]
                 failure = _outcome(ready, job, process)
                 del running[ready]
+                if process.exitcode == IN_USE:
+                    waiting.append(job)
+                    continue
                 failures += [failure] if failure else []
                 done(job, time.monotonic() - started, failure)
     finally:
@@ -93,7 +101,7 @@ def _outcome(reader: Connection, job: Job, process: BaseProcess) -> Failure | No
     process.join()
     if error is not None:
         return Failure(job.label, job.seed, *error)
-    if process.exitcode == 0:
+    if process.exitcode in (0, IN_USE):
         return None
     reason = f"the process ended with {process.exitcode}"
     if process.exitcode == -9:
@@ -133,6 +141,9 @@ def _train(job: Job, threads: int, modules: Sequence[str], writer: Connection) -
         if not is_finished(job, data.manifest):
             fit(job.config, data, job.folder, (job.folder / "config.yaml").exists())
             save_cost(job.folder, threads)
+    except RunInUse:
+        time.sleep(LATER)
+        sys.exit(IN_USE)
     except AnchorRecError as error:
         writer.send((str(error), error.exit_code))
     except Exception as error:

@@ -24,6 +24,10 @@ from anchorrec_graph.train.seed import SeedFolder, read_object
 LOCK = ".lock"
 
 
+class RunInUse(RunError):
+    """Another process is training in the folder."""
+
+
 class RunFolder:
     """The folder of a run: one configuration, one data set, one or more seeds."""
 
@@ -110,13 +114,13 @@ class RunFolder:
         """Keep other processes from training here, and clear away what a killed one left half written.
 
         Raises:
-            RunError: another process is training here.
+            RunInUse: another process is training here.
         """
         with ExitStack() as stack:
             try:
                 stack.enter_context(locked(self.path / LOCK))
             except BlockingIOError as error:
-                raise RunError(f"{self.path}: another process is training in this folder") from error
+                raise RunInUse(f"{self.path}: another process is training in this folder") from error
             if (self.path / "config.yaml").exists():
                 remove_leftovers(self.path)
             yield

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from comparisons import entries_of, numbers, run
 
 from anchorrec_graph.compare import Comparison, compare, processes
 from anchorrec_graph.compare.costs import peak_memory
-from anchorrec_graph.compare.runs import make_jobs
+from anchorrec_graph.compare.runs import Job, make_jobs
 from anchorrec_graph.errors import AnchorRecError, ConfigError, RunError
+from anchorrec_graph.train.run import RunFolder
 
 MANY = ("train.epochs=150", "train.checkpoint_every=1", "train.patience=200")
 
@@ -59,6 +61,20 @@ def test_what_another_process_has_finished_keeps_its_cost(comparison: Comparison
     (job, *_) = make_jobs(entries_of(out / "configs"), [0], out)
     before, failures = files(out / "runs"), processes.run_jobs([job], 1, lambda *_: None)
     assert (files(out / "runs"), failures) == (before, [])
+
+
+def test_what_another_process_is_training_waits_for_it(tmp_path: Path) -> None:
+    jobs = make_jobs(entries_of(tmp_path), [0], tmp_path)
+    other, order = ExitStack(), list[str]()
+    jobs[0].folder.mkdir(parents=True)
+    other.enter_context(RunFolder(jobs[0].folder, jobs[0].config, "").locked())
+
+    def done(job: Job, _: float, failure: processes.Failure | None) -> None:
+        order.append(job.label if failure is None else failure.message)
+        other.close()  # after the first, so that the one in use is free
+
+    assert processes.run_jobs(jobs, 1, done) == []
+    assert order == ["popularity", "lightgcn"]
 
 
 def kill_one(folder: Path) -> None:
