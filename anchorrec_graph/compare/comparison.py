@@ -63,13 +63,15 @@ def compare(
         metrics: see `shown_metrics`.
 
     Raises:
-        ConfigError: labels, seeds or metrics, or evaluations that differ.
+        ConfigError: labels, seeds, metrics or workers, or evaluations that differ.
         DataError: interactions or splits that differ, or a malformed file of another program.
         RunError: a run in `out` is damaged or of other data.
         AnchorRecError: the reference, or every row, failed. Other failures are in the result.
     """
     if not entries:
         raise ConfigError("name at least one configuration")
+    if workers < 1:
+        raise ConfigError(f"{workers} processes at once: start at least one")
     labels = [*(entry.label for entry in entries), *(externals or {})]
     check_labels(labels)
     reference = labels[0] if reference is None else reference

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from anchorrec_graph.compare.comparison import Comparison
 from anchorrec_graph.compare.costs import Cost
 from anchorrec_graph.compare.table import Cell
+from anchorrec_graph.compare.task import Task
+from anchorrec_graph.train.environment import machine_of, versions_of
 
 
 class Text(NamedTuple):
@@ -56,7 +58,7 @@ def notes(comparison: Comparison) -> list[str]:
     data = task.data.manifest
     about = [
         f"Test of {data['name']} (interactions and split {task.hash}), full ranking: "
-        f"{task.num_test_users} users with test pairs of {task.pairs.users}, {task.pairs.items} items; "
+        f"{_users(task)} of {task.pairs.users}, {task.pairs.items} items; "
         f"masked: {', '.join(task.evaluate.mask) or 'nothing'}.",
         f"Mean ± sample sd over seeds {', '.join(map(str, comparison.seeds))} (or another program's files). "
         "Best: bold; second: underlined or italic.",
@@ -64,8 +66,13 @@ def notes(comparison: Comparison) -> list[str]:
         "averaged over seeds has p ≥ .05, Holm-corrected over the rows for each metric. The tests are over "
         "users; the split and the trained models are taken as given.",
     ]
-    sentences = about + _lost(comparison) + origin(comparison)
+    sentences = about + _lost(comparison) + _cut_off(comparison) + origin(comparison)
     return [" ".join(sentence.split()) for sentence in sentences]  # on one line, whatever the command holds
+
+
+def _users(task: Task) -> str:
+    sampled = task.num_test_users == task.evaluate.max_users
+    return f"{task.num_test_users} {'drawn of the ' if sampled else ''}users with test pairs"
 
 
 def _lost(comparison: Comparison) -> list[str]:
@@ -73,23 +80,29 @@ def _lost(comparison: Comparison) -> list[str]:
     return [f"Left out, because a run failed: {'; '.join(lost)}."] if lost else []
 
 
+def _cut_off(comparison: Comparison) -> list[str]:
+    """Runs that a larger limit of epochs might have made better."""
+    cut = {row.label: sum(bool(r.origin.get("cut_off")) for r in row.results) for row in comparison.rows}
+    rows = [f"{label} ({count})" for label, count in cut.items() if count]
+    return [f"Runs that ended at train.epochs before patience was spent: {', '.join(rows)}."] if rows else []
+
+
 def origin(comparison: Comparison) -> list[str]:
     """Sentences that say with which versions, on which machine and by which command."""
-    environment = comparison.environment
-    machine, packages = environment["machine"], environment["packages"]
-    versions = [
-        f"{name} {packages[name]}" for name in ("anchorrec_graph", "torch", "torch-geometric", "numpy")
-    ]
     threads = sorted({row.cost.threads for row in comparison.rows if row.cost.threads is not None})
     results = [result for row in comparison.rows for result in row.results]
-    commits = sorted({str(r.origin["commit"]) for r in results if r.origin.get("commit")})
+    commits, versions, machines = (
+        sorted({text for result in results for text in result.origin.get(key, ())})
+        for key in ("commits", "versions", "machines")
+    )
+    here = comparison.environment  # for a table of nothing but other programs' files
     return [
-        f"Versions: Python {environment['python']}, {', '.join(versions)}; "
-        f"commit of the runs: {', '.join(commits) or 'not in a checkout'}.",
-        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-        f"{machine['system']}; threads of a run: {', '.join(map(str, threads)) or '-'}. "
+        f"Versions: {'; '.join(versions) or versions_of(here)}; "
+        f"commit of the runs: {', '.join(commits) or '-'}.",
+        f"Machine: {'; '.join(machines) or machine_of(here)}; "
+        f"threads of a run: {', '.join(map(str, threads)) or '-'}. "
         "Memory is the peak of the whole process, libraries included.",
-        f"Command: {shlex.join(environment['command'])}",
+        f"Command: {shlex.join(here['command'])}",
     ]
 
 

@@ -26,11 +26,11 @@ from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.errors import AnchorRecError
 from anchorrec_graph.registry import import_modules, imported_modules
 from anchorrec_graph.train.fit import fit
-from anchorrec_graph.train.run import RunInUse
+from anchorrec_graph.train.run import RunFolder, RunInUse
 
 CONTEXT: BaseContext = multiprocessing.get_context("spawn")
-IN_USE = 75  # exit code of a child whose run another process is training (EX_TEMPFAIL)
-LATER = 2.0  # seconds until such a run may be tried again
+IN_USE = 75  # exit code of a child to whose run another program was faster (EX_TEMPFAIL)
+LATER = 1.0  # seconds between two looks at what other programs train
 
 
 class Failure(NamedTuple):
@@ -54,18 +54,18 @@ class _Running(NamedTuple):
 def run_jobs(jobs: Sequence[Job], workers: int, done: Done) -> list[Failure]:
     """Train every job in a fresh process, `workers` at once; one that fails does not stop the others.
 
-    A job that another program is training is left to it, and tried again after the others. The threads
-    that torch would use here are shared out among the workers. If this function is left by an
-    exception, or this process dies, the children end; their checkpoints stay.
+    A job that another program is training waits for that one, and others go first. The threads that torch
+    would use here are shared out among the workers. If this function is left by an exception, or this
+    process dies, the children end; their checkpoints stay.
     """
     threads = max(1, torch.get_num_threads() // workers)
     waiting, running, failures = deque(jobs), dict[Connection, _Running](), list[Failure]()
     try:
         while waiting or running:
-            while waiting and len(running) < workers:
-                reader, child = _start(waiting.popleft(), threads)
+            while len(running) < workers and (free := _first_free(waiting)):
+                reader, child = _start(free, threads)
                 running[reader] = child
-            for ready in wait(list(running)):
+            for ready in wait(list(running), LATER if waiting else None):
                 assert isinstance(ready, Connection)
                 job, process, started = running[ready]
                 failure = _outcome(ready, job, process)
@@ -81,6 +81,15 @@ def run_jobs(jobs: Sequence[Job], workers: int, done: Done) -> list[Failure]:
         for _, process, _ in running.values():
             process.join()
     return failures
+
+
+def _first_free(waiting: deque[Job]) -> Job | None:
+    """Take out the first job that no other program is training."""
+    for job in waiting:
+        if not RunFolder.in_use(job.folder):
+            waiting.remove(job)
+            return job
+    return None
 
 
 def _start(job: Job, threads: int) -> tuple[Connection, _Running]:
@@ -142,7 +151,6 @@ def _train(job: Job, threads: int, modules: Sequence[str], writer: Connection) -
             fit(job.config, data, job.folder, (job.folder / "config.yaml").exists())
             save_cost(job.folder, threads)
     except RunInUse:
-        time.sleep(LATER)
         sys.exit(IN_USE)
     except AnchorRecError as error:
         writer.send((str(error), error.exit_code))

@@ -13,6 +13,7 @@ from anchorrec_graph.compare.costs import Cost, read_cost
 from anchorrec_graph.compare.labels import Entry
 from anchorrec_graph.config import Config, describe
 from anchorrec_graph.errors import ConfigError, RunError
+from anchorrec_graph.train.environment import machine_of, versions_of
 from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import read_object
 from anchorrec_graph.train.settings import TrainConfig
@@ -38,7 +39,7 @@ class Result(NamedTuple):
     test: dict[str, float]
     per_user: pl.DataFrame  # see `RankingResult.per_user`
     cost: Cost = Cost()
-    origin: dict[str, Any] = {}  # noqa: RUF012  run folder, hash of the settings, commit, best epoch
+    origin: dict[str, Any] = {}  # noqa: RUF012  run folder, settings, where it was made, epochs
 
 
 def make_jobs(entries: Sequence[Entry], seeds: Sequence[int], out: Path) -> list[Job]:
@@ -80,6 +81,24 @@ def is_finished(job: Job, manifest: dict[str, Any]) -> bool:
     return run.seed(job.seed).load_result() is not None
 
 
+def _places(environment: Path) -> dict[str, list[str]]:
+    """Where a run was made and went on: its commits, versions and machines, each once."""
+    began = read_object(environment)
+    places = [began, *began.get("resumed", [])]
+    return {
+        "commits": list(dict.fromkeys(place["commit"] or "not in a checkout" for place in places)),
+        "versions": list(dict.fromkeys(map(versions_of, places))),
+        "machines": list(dict.fromkeys(map(machine_of, places))),
+    }
+
+
+def _cut_off(train: TrainConfig, result: dict[str, Any]) -> bool:
+    """Whether training ended at `train.epochs` while it still might have become better."""
+    epochs = result.get("epochs", 0)  # none of a model that learns nothing
+    waited = (epochs - result.get("best_epoch", 0)) // train.evaluate_every
+    return bool(epochs == train.epochs and waited < train.patience)
+
+
 def read_result(job: Job) -> Result:
     """What a finished job left.
 
@@ -99,9 +118,10 @@ def read_result(job: Job) -> Result:
         "run": str(job.folder),
         "config_hash": job.config.hash,
         "data_hash": run.data_hash,
-        "commit": read_object(job.folder / "environment.json").get("commit"),
+        **_places(job.folder / "environment.json"),
         "best_epoch": result.get("best_epoch"),
         "epochs": result.get("epochs"),
+        "cut_off": _cut_off(job.config.train, result),
         "validation": result["validation"],
     }
     cost = read_cost(job.folder, seed, result)

@@ -67,7 +67,8 @@ def make_rows(results: Mapping[str, list[Result]], metrics: Sequence[str], refer
     """One row per label, in the order given.
 
     The tests are on each user's values averaged over the seeds: row minus reference, two-sided,
-    Holm-corrected over the rows for each metric. Metrics of all lists together (Coverage, ...) have none.
+    Holm-corrected over the rows for each metric. Metrics of all lists together (Coverage, ...) have none,
+    nor has a single user.
     """
     users = {label: user_means(of_label, metrics) for label, of_label in results.items()}
     cells: dict[str, dict[str, Cell]] = {label: {} for label in results}
@@ -98,7 +99,7 @@ def _ranks(means: Mapping[str, float], metric: str) -> dict[str, int | None]:
 
 def _tests(users: Mapping[str, pl.DataFrame], metric: str, reference: str) -> dict[str, dict[str, Tested]]:
     tests: dict[str, dict[str, Tested]] = {label: {} for label in users}
-    if metric not in users[reference].columns:
+    if metric not in users[reference].columns or len(users[reference]) < 2:
         return tests
     others = [label for label in users if label != reference]
     for kind, test in TESTS.items():

@@ -44,7 +44,7 @@ def shared_task(entries: Sequence[Entry]) -> Task:
 
     Raises:
         DataError: interactions or split differ, or there are no validation or test pairs.
-        ConfigError: evaluate.mask, evaluate.metrics or evaluate.max_users differ.
+        ConfigError: evaluate.mask, evaluate.metrics, evaluate.max_users or train.metric differ.
     """
     first = entries[0]
     for entry in entries[1:]:
@@ -85,6 +85,12 @@ def _check_evaluation(first: Entry, other: Entry) -> None:
         raise ConfigError(
             f"{first.path} and {other.path} differ in evaluate.max_users: {ours} and {theirs}; set it for "
             "both, for example with -o evaluate.max_users=null"
+        )
+    metric, their_metric = (entry.config.train.metric for entry in (first, other))
+    if metric != their_metric:
+        raise ConfigError(
+            f"{first.path} and {other.path} differ in train.metric, which chooses the epoch: {metric} and "
+            f"{their_metric}; set it for both, for example with -o train.metric={metric}"
         )
     for key in ("mask", "metrics"):
         own_set, other_set = (set(getattr(entry.config.evaluate, key)) for entry in (first, other))

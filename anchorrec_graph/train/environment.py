@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,21 @@ def environment() -> dict[str, Any]:
             "memory_gib": memory_gib(),
         },
     }
+
+
+def versions_of(environment: Mapping[str, Any]) -> str:
+    """The versions that results hang on, on one line."""
+    packages = environment["packages"]
+    named = [f"{name} {packages[name]}" for name in ("anchorrec_graph", "torch", "torch-geometric", "numpy")]
+    return ", ".join([f"Python {environment['python']}", *named])
+
+
+def machine_of(environment: Mapping[str, Any]) -> str:
+    """The machine on one line."""
+    machine = environment["machine"]
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}"
+    )
 
 
 def commit() -> str | None:

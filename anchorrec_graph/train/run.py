@@ -125,6 +125,17 @@ class RunFolder:
                 remove_leftovers(self.path)
             yield
 
+    @staticmethod
+    def in_use(path: Path) -> bool:
+        """Whether another process is training in the folder `path`, which may not be there yet."""
+        try:
+            with locked(path / LOCK):
+                return False
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+
     def check_data(self, manifest: dict[str, Any]) -> None:
         """Refuse data that differ from those of the run.
 

@@ -162,6 +162,21 @@ def test_the_notes_say_what_was_measured(comparison: Comparison) -> None:
         assert part in text
 
 
+def test_a_sample_of_users_and_a_limit_of_epochs_are_said(tmp_path: Path) -> None:
+    entries = entries_of(tmp_path, "evaluate.max_users=20", "train.patience=9")
+    text = markdown(run(entries, tmp_path / "cut", [0, 1]))
+    assert "full ranking: 20 drawn of the users with test pairs of 60" in text
+    assert "before patience was spent: lightgcn (2)." in text
+    patient = entries_of(tmp_path, "train.patience=1", "train.epochs=50")
+    assert "before patience" not in markdown(run(patient, tmp_path / "patient", [0]))
+
+
+def test_one_user_is_not_tested(tmp_path: Path) -> None:
+    entries = entries_of(tmp_path, "evaluate.max_users=1")
+    for row in run(entries, tmp_path / "out", [0]).rows:
+        assert not any(cell.tests for cell in row.cells.values())
+
+
 def test_a_single_row(out: Path, tmp_path: Path) -> None:
     one = run(entries_of(out / "configs", models=["popularity"]), tmp_path, [0])
     assert len(Cells(web_page(one)).tables) == 1

@@ -160,6 +160,12 @@ def test_seeds_are_checked(out: Path, tmp_path: Path, seeds: list[int], message:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers(out: Path, tmp_path: Path, workers: int) -> None:
+    with pytest.raises(ConfigError, match="start at least one"):
+        compare(entries_of(out / "configs"), [0], tmp_path, workers=workers)
+
+
 def test_two_labels_of_the_same_settings_are_one_run(tmp_path: Path) -> None:
     entry, lines = entries_of(tmp_path, models=["popularity"])[0], list[str]()
     twins = [entry._replace(label="one"), entry._replace(label="other")]

@@ -22,6 +22,7 @@ SHOP = "dataset={name: planted, num_users: 70, num_items: 40, interactions_per_u
         (SHOP, DataError, "have different users, train"),
         ("evaluate.mask=[train]", ConfigError, "evaluate.mask: only .*lightgcn/short.yaml has validation"),
         ("evaluate.max_users=20", ConfigError, "differ in evaluate.max_users: None and 20"),
+        ("train.metric=NDCG@5", ConfigError, "differ in train.metric, .*: Recall@5 and NDCG@5"),
         (
             "evaluate.metrics=[Recall@5, NDCG@10, Coverage@5]",
             ConfigError,

@@ -13,6 +13,7 @@ from anchorrec_graph.compare.runs import Job, read_result
 from anchorrec_graph.config import Config
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.train import run as module
+from anchorrec_graph.train.environment import environment
 from anchorrec_graph.train.fit import fit, load_run
 
 STEPS = "train.epochs=5", "train.seeds=[3, 1]"
@@ -22,7 +23,7 @@ class Machine:
     """Where `fit` finds itself."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now: dict[str, Any] = {"command": ["one"], "commit": "a", "machine": {"threads": 2}}
+        self.now: dict[str, Any] = {**environment(), "command": ["one"], "commit": "a"}
         self.asked = 0
         monkeypatch.setattr(module, "environment", self.environment)
 
@@ -54,7 +55,7 @@ def test_a_run_says_where_it_went_on(tmp_path: Path, machine: Machine) -> None:
     machine.now["command"] = ["one", "--resume"]
     stopped(config, run, 3)
     assert told(run) == began
-    machine.now["machine"] = {"threads": 4}
+    machine.now["machine"] = {**began["machine"], "processor": "another"}
     stopped(config, run, 4)  # in the first seed, from its checkpoint after epoch 2
     first = {"seed": 3, "epoch": 2, **machine.now}
     assert told(run) == {**began, "resumed": [first]}
@@ -68,7 +69,10 @@ def test_a_run_says_where_it_went_on(tmp_path: Path, machine: Machine) -> None:
     fit(config, config.dataset.load(), run, resume=True)  # nothing is left to do
     assert told(run) == {**began, "resumed": [first, second]}
     job = Job("lightgcn", 3, config, run)
-    assert read_result(job).origin["commit"] == "a"
+    origin = read_result(job).origin
+    assert origin["commits"] == ["a"]
+    assert [text.startswith("another, ") for text in origin["machines"]] == [False, True]
+    assert len(origin["versions"]) == 1
 
 
 def test_a_process_asks_once_where_it_is(tmp_path: Path, machine: Machine) -> None:
