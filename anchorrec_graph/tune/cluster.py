@@ -135,12 +135,13 @@ class _Running:
 
         cancel(list(self.trials))
         for trial in self.trials.values():
-            self.study.tell(trial, state=TrialState.FAIL)
+            self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def _take(self, stream: Any) -> None:
         """The next value of a trial, or its end."""
         import ray
         from optuna import TrialPruned
+        from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         trial = self.trials[stream]
@@ -154,6 +155,9 @@ class _Running:
         except TrialPruned:
             ray.cancel(stream)
             self._tell(stream, TrialState.PRUNED)
+        except UpdateFinishedTrialError:  # another process gave it up, as this one slept too long
+            ray.cancel(stream)
+            self._tell(stream, TrialState.FAIL)
         except ray.exceptions.RayError as error:
             self.lost += 1
             if not was_lost(error) or self.lost > LOST:
@@ -161,7 +165,7 @@ class _Running:
             self._tell(stream, TrialState.FAIL)
 
     def _tell(self, stream: Any, state: TrialState, value: float | None = None) -> None:
-        told = self.study.tell(self.trials[stream], value, state)
+        told = self.study.tell(self.trials[stream], value, state, skip_if_finished=True)
         del self.trials[stream], self.best[stream]
         self.done(self.study, told)
 

@@ -37,10 +37,12 @@ def opened(storage: Path, name: str) -> Iterator[Study]:
     try:
         import optuna
         from optuna.exceptions import ExperimentalWarning
+        from sqlalchemy.engine import URL
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
         raise ConfigError("tuning needs Optuna: pip install 'anchorrec_graph[tune]'") from error
     storage.parent.mkdir(parents=True, exist_ok=True)
+    url = URL.create("sqlite", database=str(storage.resolve())).render_as_string()
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     with warnings.catch_warnings(), ExitStack() as stack:
@@ -49,7 +51,7 @@ def opened(storage: Path, name: str) -> Iterator[Study]:
         try:
             with waiting_for(lock_file(storage)):  # two processes cannot both make the tables
                 database = optuna.storages.RDBStorage(
-                    f"sqlite:///{storage.resolve()}",
+                    url,
                     engine_kwargs={"connect_args": {"timeout": BUSY}},
                     heartbeat_interval=HEARTBEAT,
                     grace_period=GRACE,
@@ -80,8 +82,9 @@ def fill(
 ) -> None:
     """Run trials until `trials` of the study are complete or pruned, whoever ran them.
 
-    Failed trials, and those of a process that gives no sign of life, do not count. A trial is counted and
-    begun, and gives its first sign of life, under a lock: processes on one machine never run one too many.
+    Failed trials, and those of a process that gives no sign of life, do not count; where such a process
+    only slept, it drops the trial and goes on. A trial is counted and begun, and gives its first sign of
+    life, under a lock: processes on one machine never run one too many.
 
     Args:
         itself: the parameters of the configuration as it stands, which is always the first trial.
@@ -98,7 +101,12 @@ def fill(
                 return
             if left:
                 enqueue(study, itself)
-                study.optimize(_begin(study, claim, objective), n_trials=1, callbacks=[done])
+                begun = _Begun(study, claim, objective)
+                try:
+                    study.optimize(begun, n_trials=1, callbacks=[done])
+                except Exception:
+                    if not begun.given_up:
+                        raise
                 continue
         if not waiting:
             waits(GRACE)
@@ -123,19 +131,24 @@ def enqueue(study: Study, itself: dict[str, Any]) -> None:
         study.enqueue_trial(itself, user_attrs={ITSELF: True})
 
 
-def _begin(study: Study, claim: ExitStack, objective: Callable[[Trial], float]) -> Callable[[Trial], float]:
+class _Begun:
     """The objective, which first gives up the claim: from now on the trial is counted as running.
 
     Optuna's own thread gives the first sign of life at a moment of its own, perhaps too late.
     """
 
-    def begun(trial: Trial) -> float:
-        give_sign_of_life(study, trial)
-        claim.close()
-        seed_sampler(study, trial)
-        return objective(trial)
+    def __init__(self, study: Study, claim: ExitStack, objective: Callable[[Trial], float]) -> None:
+        self.study, self.claim, self.objective = study, claim, objective
+        self.given_up = False  # by another process, before it ended here: Optuna takes no more of it
 
-    return begun
+    def __call__(self, trial: Trial) -> float:
+        give_sign_of_life(self.study, trial)
+        self.claim.close()
+        seed_sampler(self.study, trial)
+        try:
+            return self.objective(trial)
+        finally:
+            self.given_up = self.study.get_trials(deepcopy=False)[trial.number].state.is_finished()
 
 
 def seed_sampler(study: Study, trial: Trial) -> None:
@@ -147,4 +160,6 @@ def seed_sampler(study: Study, trial: Trial) -> None:
 
 
 def lock_file(storage: Path) -> Path:
+    """One for all names of the file."""
+    storage = storage.resolve()
     return storage.with_name(f".{storage.name}.lock")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from optuna import Study, Trial
+from optuna.trial import TrialState
 from tiny_runs import tiny_config
 
 from anchorrec_graph.tune import alive
 from anchorrec_graph.tune.search import tune
 from anchorrec_graph.tune.space import Space
-from anchorrec_graph.tune.study import fill, left_to_begin, opened
+from anchorrec_graph.tune.study import fill, left_to_begin, lock_file, opened
 
 
 @pytest.fixture
@@ -72,6 +73,42 @@ def test_a_trial_counts_as_running_from_its_beginning(study: Study, tmp_path: Pa
     fill(study, tmp_path / "s.sqlite", 3, {}, objective, lambda *_: None, lambda _: None)
     assert left == [2, 1, 0]
     assert states(study) == ["COMPLETE"] * 3
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_a_trial_that_was_given_up_while_its_process_slept_is_dropped(
+    study: Study, tmp_path: Path, reports: bool
+) -> None:
+    """It counts as failed, and the process that wakes goes on with others."""
+
+    def objective(trial: Trial) -> float:
+        if trial.number == 0:
+            study.tell(0, state=TrialState.FAIL)  # as another process does
+        if reports:
+            trial.report(1.0, 1)
+        return 1.0
+
+    fill(study, tmp_path / "s.sqlite", 2, {}, objective, lambda *_: None, lambda _: None)
+    assert states(study) == ["FAIL", "COMPLETE", "COMPLETE"]
+
+
+def test_an_error_of_a_trial_is_not_swallowed(study: Study, tmp_path: Path) -> None:
+    def objective(trial: Trial) -> float:
+        raise ValueError(trial.number)
+
+    with pytest.raises(ValueError, match="0"):
+        fill(study, tmp_path / "s.sqlite", 2, {}, objective, lambda *_: None, lambda _: None)
+    assert states(study) == ["FAIL"]
+
+
+def test_a_path_is_no_address(tmp_path: Path) -> None:
+    """Signs that mean something in an URL stand for themselves, and a link is the file that it leads to."""
+    folder = tmp_path / "a?b%20#c"
+    with opened(folder / "s.sqlite", "s"):
+        assert (folder / "s.sqlite").is_file()
+        (tmp_path / "link.sqlite").symlink_to(folder / "s.sqlite")
+        assert lock_file(tmp_path / "link.sqlite") == lock_file(folder / "s.sqlite")
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "link.sqlite"}
 
 
 def stopping(call: int) -> Callable[[Study], Trial]:
