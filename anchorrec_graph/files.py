@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -137,7 +138,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         apart[name] = tensor.clone(memory_format=torch.contiguous_format) if copied else tensor.contiguous()
         seen.add(storage)
     with replacing(path) as temporary:
-        save_file(apart, temporary, dict(metadata))
+        try:
+            save_file(apart, temporary, dict(metadata))
+        except SafetensorError as error:
+            raise OSError(f"{path}: cannot be written ({error})") from error
 
 
 def save_json(path: Path, value: Any) -> None:

@@ -107,8 +107,8 @@ def keep(label: str, mode: str, points: list[dict[str, float]]) -> list[dict[str
         kept: dict[str, Any] = json.loads(CACHE.read_text()) if CACHE.exists() else {}
         place = kept.setdefault(label, {"curves": {}})
         place["curves"][mode] = points
-        rows = summary(place["curves"])
-        place |= {"summary": rows, "environment": environment(), "threads": torch.get_num_threads()}
+        place.setdefault("environments", {})[mode] = environment()
+        rows = place["summary"] = summary(place["curves"])
         save_json(CACHE, kept)
     return rows
 

@@ -15,7 +15,6 @@ import argparse
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from typing import Any
 import scale
 import torch
 
+from anchorrec_graph.compare.costs import peak_memory
 from anchorrec_graph.config import Config
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import save_json
@@ -73,7 +73,8 @@ def work(ranks: Ranks, mode: str, items: int, steps: int) -> dict[str, Any]:
         "steps_per_second": len(done) / spent,
         "rows_held": sum(len(table.weight) for table in tables),
         "rows": sum(table.num_embeddings for table in tables),
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_gib": (peak_memory() or 0) / 2**30,
+        "threads": torch.get_num_threads(),
     }
 
 
@@ -102,6 +103,7 @@ def rows(found: dict[tuple[str, int], list[list[dict[str, Any]]]]) -> Iterator[d
             "times_one": speed[mode, size] / speed[mode, first],
             "largest_share_of_rows": max(rank["rows_held"] / rank["rows"] for rank in runs[0]),
             "peak_gib": max(rank["peak_gib"] for run in runs for rank in run),
+            "threads": runs[0][0]["threads"],
         }
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shlex
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import polars as pl
 import torch
 from machine import Limits, count_work, measure_limits, seconds
 
+from anchorrec_graph.compare.costs import peak_memory
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.data.planted import PlantedConfig
 from anchorrec_graph.evaluate.evaluator import Evaluator
@@ -103,7 +103,7 @@ def measure(name: str, folder: Path, epochs: int) -> dict[str, Any]:
         "negatives_s": seconds(lambda: list(trainer.batches())),
         "epoch_s": min(seconds(epoch) for _ in range(epochs)),
         "evaluate_s": min(seconds(evaluate) for _ in range(3)),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": (peak_memory() or 0) / 2**20,
         "threads": torch.get_num_threads(),
     }
     step, ranking = count_work(lambda: trainer.step(batches[:1])), count_work(evaluate)

@@ -91,7 +91,7 @@ def test_unknown_names_and_keys_in_sections_of_many_kinds(
         ("train: {seeds: 3}", "train.seeds: must be a list, got 3"),
         ("train: {seeds: []}", "train.seeds: must have at least 1 entry"),
         ("train: {seeds: [-1]}", "train.seeds.0: must be greater than or equal to 0, got -1"),
-        (f"train: {{seeds: [{2**63}]}}", f"train.seeds.0: must be less than {2**63}, got {2**63}"),
+        (f"train: {{seeds: [{2**32}]}}", f"train.seeds.0: must be less than {2**32}, got {2**32}"),
         ("train: {seeds: [1, 1]}", "train.seeds: a seed occurs twice; it would train the same model again"),
         ("train: 5", "train: must be a section of keys, got 5"),
         ("train: null", "train: must be a section of keys, got null"),

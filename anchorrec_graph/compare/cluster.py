@@ -19,7 +19,7 @@ from anchorrec_graph.cluster.connection import Cluster
 from anchorrec_graph.cluster.tasks import completed
 from anchorrec_graph.compare.costs import save_cost
 from anchorrec_graph.compare.processes import Done, Failure
-from anchorrec_graph.compare.runs import Job
+from anchorrec_graph.compare.runs import Job, is_finished
 from anchorrec_graph.data.checks import DataWarning
 from anchorrec_graph.data.manifest import json_hash
 from anchorrec_graph.errors import AnchorRecError, RunError
@@ -94,8 +94,9 @@ def train(
     with tempfile.TemporaryDirectory(prefix="anchorrec-") as home:
         folder = Path(home) / job.folder.name
         unpack(files, folder)
-        fit(job.config, data, folder, resume=bool(files))
-        save_cost(folder, threads)
+        if not is_finished(job._replace(folder=folder), data.manifest):  # by another program meanwhile
+            fit(job.config, data, folder, resume=bool(files))
+            save_cost(folder, threads)
         return Trained(pack(folder), time.monotonic() - started)
 
 

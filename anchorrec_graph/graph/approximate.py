@@ -94,11 +94,11 @@ def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int =
     `least_recall` + .02 it tries them on 200 items until their share of the neighbours is .95, or a if that
     is more, and takes the fewest that come within .02 of the best share, and to a if any does. "hnsw"
     follows the links of `graph.hnsw`; "auto" is ivf where that comes .02 above `least_recall`, and else the
-    better of both. The recall is measured on 1,000 items drawn for it, whose neighbours are also sought
-    among all. Equal features: equal edges. Several processes (`sharing.team`) share the searches; each has
-    the whole index. Where a tenth of the rows or more are equal, such as those of a picture that stands for
-    none, "hnsw" misses neighbours of the others, and "ivf" takes time that grows with the square of their
-    number.
+    better of both, or the one that is not refused. The recall is measured on 1,000 items drawn for it, whose
+    neighbours are also sought among all. Equal features: equal edges. Several processes (`sharing.team`)
+    share the searches; each has the whole index. Where a tenth of the rows or more are equal, such as those
+    of a picture that stands for none, "hnsw" misses neighbours of the others, and "ivf" takes time that
+    grows with the square of their number.
 
     Args:
         features: [n, d] of any floating type, also from a memory map; the index holds a copy.
@@ -134,7 +134,8 @@ def _accepted(make: Callable[[str], dict[str, Tensor]], config: KnnConfig, count
     search = config.approximate
     found = make("ivf" if search.method == "auto" else search.method)
     if search.method == "auto" and found["trial"] < min(1.0, search.least_recall + SLACK):
-        found = max(found, make("hnsw"), key=lambda one: float(one["trial"]))
+        both = found, make("hnsw")
+        found = max(both, key=lambda one: (one["recall"] >= search.least_recall, float(one["trial"])))
     recall = float(found["recall"])
     if recall < search.least_recall:
         raise ConfigError(
@@ -154,7 +155,8 @@ def _made(features: Tensor, config: KnnConfig, block_size: int, method: str) -> 
     rows = _Rows.of(features, block_size)
     cosine, neighbour, trial = _nearest(rows, config, block_size, method)
     sample = _Sample.of(rows, rows.drawn(SAMPLE, SAMPLE_SEED), config, block_size)
-    shares = {"recall": sample.share(cosine[sample.items]), "trial": trial}
+    recall = team().gather(sample.share(cosine[sample.items]))[0]
+    shares = {"recall": recall, "trial": trial}
     edges = kept_edges(cosine, neighbour, config)._asdict()
     return edges | {name: torch.tensor(share, dtype=torch.float64) for name, share in shares.items()}
 
@@ -216,11 +218,13 @@ def _chosen(rows: _Rows, config: KnnConfig, block_size: int, method: str) -> tup
     """The share of the trial's neighbours that a search finds, and the search.
 
     The cheapest that finds `_aim`, or what any finds if that is less, and at most `SLACK` less than any.
+    The first of several processes decides: another processor may round a share to the other side.
     """
     trial = _Sample.of(rows, rows.drawn(TRIAL, TRIAL_SEED), config, block_size)
     aim, tried = _aim(config), list[tuple[float, Search]]()
     for search in _searches(rows, config, block_size, method):
-        tried.append((trial.share(_found(rows, trial.items, search, config)[0]), search))
+        share = trial.share(_found(rows, trial.items, search, config)[0])
+        tried.append((team().gather(share)[0], search))
         if tried[-1][0] >= max(ENOUGH, aim):
             break
     most = max(share for share, _ in tried)

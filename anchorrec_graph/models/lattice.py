@@ -69,6 +69,8 @@ class LATTICE(PropagatingRecommender):
 
     Loss: ranking loss + l2_weight / 2B (|F_u|^2 + |F_p|^2 + |F_n|^2), whichever ranking loss is chosen.
 
+    The learned graph is always exact, so its time is quadratic also beyond `knn.approximate.above` items.
+
     Any modalities, from one on. h is normalised after their sum, so they share the view "structure".
 
     Raises:

@@ -59,8 +59,16 @@ class ShardedTable(nn.Module):
         self.rows = rows.requires_grad_()
 
     def forward(self, ids: Tensor) -> Tensor:
-        """The rows [m, d] of some of the fetched `ids`."""
-        rows: Tensor = functional.embedding(torch.searchsorted(self.ids, ids), self.rows)
+        """The rows [m, d] of some of the fetched `ids`.
+
+        Raises:
+            RuntimeError: one was not fetched.
+        """
+        place = torch.searchsorted(self.ids, ids)
+        known = functional.pad(self.ids, (0, 1), value=-1)[place]
+        if bool((known != ids).any()):
+            raise RuntimeError("rows of a cut table were read that no graph of the batch reaches")
+        rows: Tensor = functional.embedding(place, self.rows)
         return rows
 
     def send_back(self) -> None:

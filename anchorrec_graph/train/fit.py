@@ -26,6 +26,8 @@ from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.trainer import Trainer
 
+SEEN_WITHIN = 30.0  # seconds until a folder that one machine makes is seen by the others
+
 
 class FitResult(NamedTuple):
     """What `fit` returns. Metrics are means over the seeds; `spread` are their standard deviations."""
@@ -89,6 +91,7 @@ def fit(
     restarted = any(ranks.gather(num_restarts() > 0))  # each machine counts its own
     path = Path(ranks.first(lambda: str(_run_folder(config, data, path, resume, restarted).path)))
     run = RunFolder(path, config, str(data.manifest["hash"]))
+    _check_seen_by_all(run.path, ranks)
     with run.locked() if ranks.is_first else nullcontext():
         try:
             results = {
@@ -105,6 +108,24 @@ def fit(
         if ranks.is_first:
             save_json(run.path / "summary.json", summary(result))
     return result
+
+
+def _check_seen_by_all(path: Path, ranks: Ranks) -> None:
+    """Refuse a run folder that another machine does not see; it needs the weights when training ends.
+
+    Raises:
+        RunError: on all ranks.
+    """
+    made = path.resolve() / "config.yaml"
+    deadline = time.monotonic() + SEEN_WITHIN
+    while ranks.size > 1 and not made.exists() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    blind = [rank for rank, seen in enumerate(ranks.gather(made.exists())) if not seen]
+    if blind:
+        raise RunError(
+            f"{path}: process {blind[0]} does not find this run; several machines need a folder that all of "
+            "them see under this path (--run-dir)"
+        )
 
 
 def summary(result: FitResult) -> dict[str, Any]:
@@ -148,12 +169,13 @@ def _fit_seed(
         model = build_model(config.model, data)
         if ranks.is_first:
             run.note(recalls(model))
+        parameters = _num_parameters(model)  # before tables are cut
         trainer = Trainer(model, data, config.train, evaluator, seed, ranks) if learns(model) else None
     building = time.perf_counter() - started
     begun = 0 if trainer is None else trainer.load(folder).epoch
     if ranks.is_first:
         run.note_environment(seed, begun)
-    result: dict[str, Any] = {"seed": seed, "parameters": _num_parameters(model), "build_seconds": building}
+    result: dict[str, Any] = {"seed": seed, "parameters": parameters, "build_seconds": building}
     if trainer is not None:
         progress = trainer.run(folder, display if display and ranks.is_first else Silent())
         load_best(model, folder)

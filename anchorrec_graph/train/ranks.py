@@ -23,11 +23,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from anchorrec_graph.data.manifest import content_hash
-from anchorrec_graph.errors import ConfigError, TrainingError
+from anchorrec_graph.errors import ConfigError, DataError, RunError, TrainingError
 from anchorrec_graph.nn.sharded_table import ShardedTable
 
 T = TypeVar("T")
 MEETING = timedelta(minutes=5)  # until every process has started
+REFUSED = "anchorrec/refused"  # in the store that torchrun keeps: the error that no restart mends
 TIMEOUT = timedelta(hours=2)  # for one exchange; the longest is the wait for what only the first rank makes
 
 
@@ -222,9 +223,11 @@ def joined() -> Iterator[Ranks]:
 
     An error leaves this block in one process only, the first that fails. In the others, which fail for the
     same reason or because the first is gone, it becomes a silent exit. Warnings are shown by the first rank.
+    An error of settings, data or folders, which no new start mends, is that of every restart by torchrun.
 
     Raises:
         ConfigError: the others do not come.
+        RunError: an earlier start was refused.
         LostRank: SIGTERM, by which torchrun ends the processes that are left when one has ended.
     """
     if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
@@ -239,32 +242,40 @@ def joined() -> Iterator[Ranks]:
             yield ranks
         except BaseException as error:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the message is out and the process ends
-            if fails_first():
+            if fails_first(error):
                 raise
             sys.exit(getattr(error, "exit_code", 1))
     signal.signal(signal.SIGTERM, before)
     dist.destroy_process_group()
 
 
-def _meet() -> tuple[Ranks, Callable[[], bool]]:
-    """The ranks, and whether no other of them failed before (also True if that cannot be known any more)."""
+def _meet() -> tuple[Ranks, Callable[[BaseException], bool]]:
+    """The ranks, and whether no other of them failed before an error (also True if nobody can know)."""
     try:
         from torch.distributed.distributed_c10d import PrefixStore, _set_pg_timeout
         from torch.distributed.rendezvous import rendezvous
 
-        store, rank, size = next(rendezvous("env://", timeout=MEETING))
-        store = PrefixStore(_attempt(), store)
+        kept, rank, size = next(rendezvous("env://", timeout=MEETING))
+        store = PrefixStore(_attempt(), kept)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=MEETING)
+        dist.barrier()  # else one that fails at once is gone before the last has reached it
         _set_pg_timeout(TIMEOUT)
     except (ImportError, RuntimeError, ValueError) as error:
         raise ConfigError(f"the processes cannot meet ({error}); start them by torchrun") from error
 
-    def fails_first() -> bool:
+    def fails_first(error: BaseException) -> bool:
         try:
-            return bool(store.compare_set("failed", "", str(rank)) == str(rank).encode())
+            first = bool(store.compare_set("failed", "", str(rank)) == str(rank).encode())
+            if first and isinstance(error, ConfigError | DataError | RunError):
+                kept.set(REFUSED, str(error))
+            return first
         except RuntimeError:
             return True
 
+    if num_restarts() and kept.check([REFUSED]):
+        if rank:
+            sys.exit(RunError.exit_code)
+        raise RunError(f"as at the first start: {kept.get(REFUSED).decode()}")
     return Ranks(rank, size), fails_first
 
 

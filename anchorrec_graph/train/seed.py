@@ -72,8 +72,7 @@ class SeedFolder:
 
     def sharded_checkpoints(self) -> list[Path]:
         """Those that are there, the latest last."""
-        found = self.path.glob("checkpoint-[0-9]*")
-        return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+        return sharded_checkpoints(self.path)
 
     def save_result(self, result: dict[str, Any], per_user: pl.DataFrame) -> None:
         """Per-user metrics first: a `metrics.json` says that the seed is complete."""
@@ -102,6 +101,12 @@ class SeedFolder:
     def _check(self, path: Path, labels: dict[str, Any]) -> None:
         if labels.get("key") != self.key:
             raise RunError(f"{path}: belongs to other settings, data or seed; start a new run folder")
+
+
+def sharded_checkpoints(folder: Path) -> list[Path]:
+    """The folders `checkpoint-<epoch>` in a folder, the latest last."""
+    epochs = {path: path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")}
+    return sorted((path for path, epoch in epochs.items() if epoch.isdecimal()), key=lambda p: int(epochs[p]))
 
 
 def read_object(path: Path) -> dict[str, Any]:

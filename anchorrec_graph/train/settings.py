@@ -22,7 +22,7 @@ def _all_or_some(count: int) -> int:
 
 
 HopCount = Annotated[int, AfterValidator(_all_or_some)]
-SeedNumber = Annotated[int, Field(ge=0, lt=2**63)]  # what a torch generator takes
+SeedNumber = Annotated[int, Field(ge=0, lt=2**32)]  # what a torch generator tells apart
 
 
 class TrainConfig(Settings):

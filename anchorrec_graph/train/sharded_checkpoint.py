@@ -34,6 +34,7 @@ from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train.checkpoint import Progress, below, training_state
 from anchorrec_graph.train.optimizer import AdamOfModel
 from anchorrec_graph.train.ranks import LostRank, Ranks, exchange
+from anchorrec_graph.train.seed import sharded_checkpoints
 from anchorrec_graph.train.sharding import Sharding
 
 PROGRESS = "progress.json"
@@ -78,7 +79,7 @@ def save_sharded(
         flush_names(temporary)
         os.replace(temporary, path)
         flush_names(path.parent)
-        for other in path.parent.glob("checkpoint-*"):
+        for other in sharded_checkpoints(path.parent):
             if other != path:
                 shutil.rmtree(other)
     ranks.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,7 +17,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.link_sampler import LinkSampler
 from anchorrec_graph.data.sampler import NegativeSampler
-from anchorrec_graph.errors import ConfigError, TrainingError
+from anchorrec_graph.errors import ConfigError, RunError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.subgraph import SampledBatch
@@ -81,9 +82,16 @@ class Trainer:
 
         Raises:
             TrainingError: a loss term is not finite. The last checkpoint stays.
+            RunError: the best weights of a run that goes on are lost or damaged.
         """
-        if self.progress.best_epoch:
-            folder.load_best()  # if it is lost, say so now and not after the training
+        self.ranks.check_equal("the checkpoints", lambda: json.dumps(self.progress))
+        if self.progress.best_epoch:  # if they are lost, say so now and not after the training
+            if not folder.best.exists():
+                raise RunError(
+                    f"{folder.best}: the best weights so far are lost; delete {folder.path}, and this seed "
+                    "starts anew"
+                )
+            folder.load_best()
         display.start(folder.title + self.ranks.label, self.progress.epoch, self.config.epochs)
         try:
             self._train(folder, display)
@@ -207,7 +215,7 @@ class Trainer:
         self.model.eval()
         with torch.no_grad():
             metrics = self.evaluator.evaluate(self.model.final(), "validation").metrics
-        value = metrics[self.config.metric]
+        value = self.ranks.gather(metrics[self.config.metric])[0]  # another processor may round it otherwise
         if value > self.progress.best_value:
             self.progress = self.progress._replace(best_epoch=epoch, best_value=value)
             if self.ranks.is_first or self.sharding is not None:

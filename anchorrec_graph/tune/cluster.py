@@ -153,10 +153,10 @@ class _Running:
         except StopIteration:
             self._tell(stream, TrialState.COMPLETE, self.best[stream])
         except TrialPruned:
-            ray.cancel(stream)
+            cancel([stream])
             self._tell(stream, TrialState.PRUNED)
         except UpdateFinishedTrialError:  # another process gave it up, as this one slept too long
-            ray.cancel(stream)
+            cancel([stream])
             self._tell(stream, TrialState.FAIL)
         except ray.exceptions.RayError as error:
             self.lost += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from comparisons import entries_of, numbers, run
 
-from anchorrec_graph.compare import Comparison, compare, processes
+from anchorrec_graph.compare import Comparison, cluster, compare, processes
 from anchorrec_graph.compare.costs import peak_memory
 from anchorrec_graph.compare.runs import Job, make_jobs
 from anchorrec_graph.errors import AnchorRecError, ConfigError, RunError
@@ -75,6 +77,13 @@ def test_what_another_process_is_training_waits_for_it(tmp_path: Path) -> None:
 
     assert processes.run_jobs(jobs, 1, done) == []
     assert order == ["popularity", "lightgcn"]
+
+
+def test_what_a_worker_of_a_cluster_finds_finished_keeps_its_cost(comparison: Comparison, out: Path) -> None:
+    (job, *_) = make_jobs(entries_of(out / "configs"), [0], out)
+    sent = {**cluster.pack(job.folder), "cost.json": b'{"peak_memory_bytes": 1, "threads": 7}'}
+    data = job.config.dataset.load()
+    assert cluster.train(job, data, sent, torch.get_num_threads(), sys.argv, []).files == sent
 
 
 def kill_one(folder: Path) -> None:

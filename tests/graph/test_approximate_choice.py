@@ -75,6 +75,18 @@ def test_no_slack_where_less_is_found_than_is_safe(monkeypatch: pytest.MonkeyPat
     assert taken(monkeypatch, [0.7, 0.82, 0.835, 0.835], least) == (0.835, 4)
 
 
+def test_auto_refuses_none_that_does_for_one_that_does_not() -> None:
+    """The trial is of fewer items than the recall."""
+    shares = {"ivf": (0.905, 0.91), "hnsw": (0.91, 0.895)}
+
+    def made(method: str) -> dict[str, Tensor]:
+        trial, recall = (torch.tensor(share, dtype=torch.float64) for share in shares[method])
+        return {"edge_index": recall, "edge_weight": recall, "recall": recall, "trial": trial}
+
+    assert approximate._accepted(made, search(1, 0.9, "auto"), 9).recall == 0.91
+    assert approximate._accepted(made, search(1, 0.895, "auto"), 9).recall == 0.895
+
+
 @pytest.mark.parametrize(
     ("lists", "links", "least", "expected"),
     [

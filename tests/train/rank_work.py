@@ -19,7 +19,7 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.data.manifest import content_hash
-from anchorrec_graph.errors import DataError, TrainingError
+from anchorrec_graph.errors import AnchorRecError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.graph import approximate, knn, row_store
 from anchorrec_graph.graph.knn import KnnConfig
@@ -210,11 +210,20 @@ def own_weights(ranks: Ranks, config: Config) -> None:
     next(trainer.epochs())
 
 
-def fails_on(ranks: Ranks, failing: int) -> None:
+def fails_on(ranks: Ranks, failing: int, kind: type[AnchorRecError] = TrainingError) -> None:
     """An error of one rank only, while the others wait for it."""
     if ranks.rank == failing:
-        raise DataError(f"row 3 is bad, says rank {failing}")
+        raise kind(f"row 3 is bad, says rank {failing}")
     ranks.wait()
+
+
+def train_elsewhere(ranks: Ranks, config: Path, folder: Path) -> None:
+    """`fit` into a relative folder, from a place of each rank's own, as on machines without a shared one."""
+    settings = load_config(config)
+    (folder / str(ranks.rank)).mkdir()
+    os.chdir(folder / str(ranks.rank))
+    with patch("anchorrec_graph.train.fit.SEEN_WITHIN", 0.5):
+        fit(settings, settings.dataset.load(), "run", ranks=ranks)
 
 
 def train(ranks: Ranks, config: Path, run: Path, resume: bool = False, stop_after: int = 0) -> None:

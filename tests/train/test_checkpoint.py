@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from anchorrec_graph import files
@@ -96,6 +97,17 @@ def test_a_foreign_file_is_refused(path: Path) -> None:
 def test_a_missing_file_is_refused(path: Path) -> None:
     with pytest.raises(RunError, match="cannot be read"):
         read_tensors(path)
+
+
+def test_a_full_disk_is_an_error_of_the_system(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """safetensors has one of its own, for which nobody looks."""
+
+    def full(*_: object) -> None:
+        raise SafetensorError("No space left on device (os error 28)")
+
+    monkeypatch.setattr(files, "save_file", full)
+    with pytest.raises(OSError, match=rf"{path.name}: cannot be written \(No space left"):
+        Parts(steps=1).save(path)
 
 
 @pytest.mark.parametrize("function", ["os.replace", "os.fsync", "save_file"])

@@ -241,6 +241,10 @@ def test_the_settings_are_those_that_train(size: dict[str, Any]) -> None:
     found = plan(shop(**{"interactions": 1e5, **size}, dim=16, k=7, users_evaluated=50)).settings
     tiny = ["dataset.num_users=60", "dataset.num_items=40", "dataset.num_clusters=4"]
     config = load_config(PLANTED, [*found, *tiny])
+    approximate = config.model.model_dump()["knn"]["approximate"]
+    assert (approximate["method"], approximate["least_recall"]) == (
+        ("ivf", 0.8) if size == {} else ("auto", 0.9)
+    )
     data = config.dataset.load()
     trainer = Trainer(
         build_model(config.model, data), data, config.train, Evaluator(config.evaluate, data), 0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rank_work import train
+from rank_work import train, train_elsewhere
 from rank_world import PATIENCE, Ended, Group, by_command, command, together
 from safetensors.torch import load_file
 from tiny_runs import differences, outcome, write_tiny
@@ -69,6 +69,18 @@ def the_error(ended: list[Ended]) -> str:
     assert all(rank.code not in (0, -9) for rank in ended), ended
     assert all(rank.out == "" and "Traceback" not in rank.err for rank in ended), ended
     return lines[0].removeprefix("error: ")
+
+
+def test_a_folder_that_one_machine_does_not_see_is_refused_before_training(
+    config: Path, tmp_path: Path
+) -> None:
+    ended = together(tmp_path, 2, train_elsewhere, config, tmp_path)
+    told = [line for rank in ended for line in rank.err.splitlines() if "does not find this run" in line]
+    assert told == [
+        "anchorrec_graph.errors.RunError: run: process 1 does not find this run; several machines need a "
+        "folder that all of them see under this path (--run-dir)"
+    ]
+    assert not list(tmp_path.rglob("history.jsonl"))
 
 
 def test_one_folder_one_display_one_table(whole: Whole) -> None:

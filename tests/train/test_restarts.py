@@ -61,6 +61,16 @@ def test_processes_started_anew_meet_each_other_and_no_dead_ones(tmp_path: Path)
     all_well(Group(tmp_path, 2, with_ranks, exchanges, before=second).join())
 
 
+def test_what_no_restart_mends_is_not_tried_again(tmp_path: Path) -> None:
+    """A refused folder, for one, is not taken by the processes that are started anew."""
+    refused = Group(tmp_path, 2, with_ranks, fails_on, 1, RunError)
+    assert "row 3 is bad, says rank 1" in refused.join()[1].err
+    first, second = Group(tmp_path, 2, with_ranks, exchanges, before=refused).join()
+    assert first.err.endswith("RunError: as at the first start: row 3 is bad, says rank 1\n")
+    assert second.err == ""
+    assert all(rank.code not in (0, -9) for rank in (first, second))
+
+
 def test_others_that_do_not_come(tmp_path: Path) -> None:
     """They are not waited for as long as an exchange may take."""
     started = time.monotonic()

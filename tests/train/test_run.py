@@ -248,7 +248,7 @@ def test_lost_weights_are_noticed_before_training_goes_on(
     monkeypatch.setattr("anchorrec_graph.train.trainer.Trainer._train", lambda *_: pytest.fail("it trains"))
     (copied / "seed-0/metrics.json").unlink()
     (copied / "seed-0/best.safetensors").unlink()
-    with pytest.raises(RunError, match="seed-0: not trained yet"):
+    with pytest.raises(RunError, match=r"the best weights so far are lost; delete .*seed-0, and this seed"):
         fit(trained.config, trained.data, copied, resume=True)
 
 

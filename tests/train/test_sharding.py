@@ -28,6 +28,7 @@ from anchorrec_graph.errors import RunError
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train import sharded_checkpoint
 from anchorrec_graph.train.ranks import ALONE, LostRank, Ranks
+from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.settings import TrainConfig
 
 MODEL = "model={name: anchorrec, embedding_dim: 8, loss: {name: softmax, num_negatives: 8}}"
@@ -90,6 +91,11 @@ def test_the_run_is_one_like_any_other(config: Path, whole: Path, tmp_path: Path
         json.loads((run / "seed-0/metrics.json").read_text())["test"] for run in (whole, tmp_path / "run")
     ]
     assert results[0] == pytest.approx(results[1], abs=1e-6)
+    counts = [
+        json.loads((run / "seed-0/metrics.json").read_text())["parameters"]
+        for run in (whole, tmp_path / "run")
+    ]
+    assert counts[0] == counts[1]
     (evaluated,) = by_command(tmp_path, 1, "evaluate", whole)
     assert evaluated.code == 0, evaluated.err
 
@@ -105,6 +111,13 @@ def test_a_checkpoint_is_cut_into_safetensors_of_the_processes(whole: Path) -> N
             held.append(opened.get_tensor("model/user.weight").shape[0])
             assert {"model/item.weight", "optimizer/0/exp_avg", "optimizer/1/exp_avg_sq"} <= names
     assert held == [30, 30]  # of 60 users
+
+
+def test_a_copy_of_a_checkpoint_is_left_alone(tmp_path: Path) -> None:
+    folder = SeedFolder(tmp_path, "title", "key")
+    for name in ("checkpoint-5", "checkpoint-10", "checkpoint-10-copy", "checkpoint-old"):
+        (tmp_path / name).mkdir()
+    assert [path.name for path in folder.sharded_checkpoints()] == ["checkpoint-5", "checkpoint-10"]
 
 
 @pytest.mark.parametrize(("before", "size"), [(2, 1), (2, 2), (2, 3), (2, 4), (1, 2)])
@@ -313,6 +326,10 @@ def test_rows_and_gradients_are_those_of_a_table() -> None:
         assert torch.equal(cut(rows), table(rows))
         for each in (cut, table):
             (each(rows) * part).sum().backward()
+    for missing in ([3], [1, 9], [0]):
+        with pytest.raises(RuntimeError, match="no graph of the batch reaches"):
+            cut(torch.tensor(missing))
+    assert cut(torch.empty(0, dtype=torch.long)).shape == (0, 3)
     cut.send_back()
     assert cut.weight.grad is not None
     assert cut.weight.grad.is_sparse
