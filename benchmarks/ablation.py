@@ -22,15 +22,18 @@ import statistics
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from ablation_rows import GROUPS, Variant, variants
+from cold_tables import mean_sd
 from compare import CONFIGS, RESULTS, data_folder, for_each_dataset, seed_list
 
 import anchorrec_graph
 from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.diagnose.spaces import final_space
 from anchorrec_graph.diagnose.structure import knn_overlap
 from anchorrec_graph.errors import TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
@@ -61,7 +64,8 @@ def settings(dataset: str, variant: Variant, seed: int, data: Path | None) -> Co
 
 
 def measure(config: Config) -> Result:
-    """Validation metrics of the best epoch, and the final item space's overlap with native features.
+    """Validation metrics of the best epoch, and the overlap of the sum of the learned item views with native
+    features, as in benchmarks/compare.py: columns of history and popularity are left out.
 
     The cache does not see a change of this function: delete it then.
     """
@@ -81,8 +85,10 @@ def measure(config: Config) -> Result:
         "epochs": epochs,
         "seconds": trainer.progress.seconds,
     }
+    own = final_space(embeddings.views)
+    assert own is not None
     for modality in data.modalities:
-        result[f"overlap {modality}"] = knn_overlap(embeddings.item, data["item"][modality]).corrected
+        result[f"overlap {modality}"] = knn_overlap(own, data["item"][modality]).corrected
     return result
 
 
@@ -121,10 +127,13 @@ def train(trainings: Sequence[Training], jobs: int, cache: Path) -> dict[str, Re
     """Their results by key, each appended to the cache as it comes; Ctrl-C ends all trainings at once.
 
     Raises:
-        TrainingError: naming those that failed, after the others came to their end.
+        TrainingError: naming those that failed, after the others came to their end; at once where a process
+            was killed.
     """
     found, failures = dict[str, Result](), list[str]()
-    cache.parent.mkdir(parents=True, exist_ok=True)
+    kept = "".join(json.dumps(entry) + "\n" for entry in read_history(cache))
+    with replacing(cache) as temporary:
+        temporary.write_text(kept, encoding="utf-8")  # without a last line that was cut short
     context = multiprocessing.get_context("spawn")
     ctrl_c_is_the_parents = (signal.SIGINT, signal.SIG_IGN)
     with (
@@ -135,7 +144,13 @@ def train(trainings: Sequence[Training], jobs: int, cache: Path) -> dict[str, Re
             waiting = {pool.submit(measure, each.config): each for each in trainings}
             for number, future in enumerate(as_completed(waiting), 1):
                 title, key, _ = waiting[future]
-                if error := future.exception():
+                error = future.exception()
+                if isinstance(error, BrokenProcessPool):
+                    raise TrainingError(
+                        "the process of a training was killed, perhaps for want of memory; the same command "
+                        "goes on, with fewer --jobs if that is the reason"
+                    )
+                if error:
                     failures.append(f"{title}: {error}")
                     continue
                 found[key] = future.result()
@@ -155,17 +170,12 @@ def table(results: dict[str, list[Result]], seeds: list[int], groups: list[str] 
     names = [name for name in next(iter(results.values()))[0] if name not in ("epochs", "seconds")]
     lines = ["| variant | " + " | ".join(names) + " | epochs |", "|---|" + "---:|" * (len(names) + 1)]
     for variant, values in results.items():
-        cells = [_mean_sd([value[name] for value in values]) for name in names]
+        cells = [mean_sd([value[name] for value in values]) for name in names]
         epochs = statistics.fmean(value["epochs"] for value in values)
         lines.append(f"| {variant} | " + " | ".join(cells) + f" | {epochs:.0f} |")
     shown = f"; rows of the groups {', '.join(groups)} alone" if groups else ""
     told = f"Validation, seeds {', '.join(map(str, seeds))}, mean ± sd{shown}."
     return "\n".join([*lines, "", told]) + "\n"
-
-
-def _mean_sd(values: list[float]) -> str:
-    mean = f"{statistics.fmean(values):.4f}"
-    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
 
 
 def publish(dataset: str, args: argparse.Namespace) -> None:

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from anchorrec_graph.compare.table import LEVEL, TESTS
 from anchorrec_graph.evaluate.cold_items import METRICS
-from anchorrec_graph.evaluate.significance import holm, paired_t_test, paired_values, wilcoxon_test
+from anchorrec_graph.evaluate.significance import holm, paired_t_test, paired_values
 
-LEVEL = 0.05
 OURS = "anchorrec"
-TESTS = {"t": paired_t_test, "wilcoxon": wilcoxon_test}
 Measured = Mapping[str, list[pl.DataFrame]]  # label -> per-user metrics of every seed
 
 

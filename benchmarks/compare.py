@@ -9,8 +9,9 @@ DATASET-<variant>.yaml, with --only DATASET-VARIANT.yaml alone and AnchorRec's D
 these models' DATASET.yaml (or DATASET-VARIANT.yaml) alone, into .cache/compare/DATASET, where finished runs
 are kept and the tables are written. The others are tested against AnchorRec. A second table says how much
 of each modality's native neighbourhoods the item space keeps. With --data, data sets that have a folder are
-read from FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json; a table of
-some rows, by --only or --models, is compare-DATASET-VARIANT or compare-DATASET-NAME.
+read from FOLDER/DATASET. --publish also writes benchmarks/results/compare-DATASET.md and .json (with --only
+compare-DATASET-VARIANT, with --name compare-DATASET-NAME), but for a table of which a row failed. A table
+there is not replaced by one that lacks some of its rows or has fewer seeds.
 """
 
 from __future__ import annotations
@@ -74,19 +75,34 @@ def data_folder(dataset: str, data: Path | None) -> list[str]:
 
 def publish(dataset: str, args: argparse.Namespace) -> None:
     rows, out = entries(dataset, args.data, args.variants, args.models, args.only), RUNS / dataset
+    target = published(dataset, args, rows) if args.publish else None
     reference = next(entry.label for entry in rows if entry.path == reference_path(dataset))
     comparison = compare(rows, args.seeds, out, workers=args.jobs, reference=reference, report=report)
     write_tables(comparison, out)
     kept = structure(comparison)
     text = f"{markdown(comparison)}\n{structure_table(kept)}"
     print(text)
-    if args.publish:
-        part = args.name or args.only
-        name = f"compare-{dataset}-{part}" if part else f"compare-{dataset}"
-        with replacing(RESULTS / f"{name}.md") as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        save_json(RESULTS / f"{name}.json", {**as_json(comparison), "structure": kept})
     comparison.raise_failures()
+    if target:
+        with replacing(target.with_suffix(".md")) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        save_json(target, {**as_json(comparison), "structure": kept})
+
+
+def published(dataset: str, args: argparse.Namespace, rows: list[Entry]) -> Path:
+    """The JSON file of the table in `RESULTS`.
+
+    Raises:
+        ConfigError: one is there that holds more.
+    """
+    part = args.name or args.only
+    target = RESULTS / (f"compare-{dataset}-{part}.json" if part else f"compare-{dataset}.json")
+    there = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {"rows": [], "seeds": []}
+    lacking = sorted({row["label"] for row in there["rows"]} - {row.label for row in rows})
+    if lacking or len(there["seeds"]) > len(args.seeds):
+        less = f"rows {', '.join(lacking)}" if lacking else f"{len(there['seeds'])} seeds"
+        raise ConfigError(f"{target} has {less}, which this table lacks; give this one a --name")
+    return target
 
 
 def structure(comparison: Comparison) -> dict[str, dict[str, list[float]]]:
@@ -152,8 +168,10 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--name", metavar="NAME")
     args = parser.parse_args()
-    if args.publish and args.models and not (args.only or args.name):
-        parser.error("--publish with --models: give the table of some rows a --name, the whole one stays")
+    if args.variants and (args.only or args.models):
+        parser.error("--variants: --only or --models name the rows already")
+    if args.name and not args.publish:
+        parser.error("--name: of a table to --publish")
     for_each_dataset(publish, args)
 
 
@@ -167,7 +185,10 @@ def for_each_dataset(publish: Callable[[str, argparse.Namespace], None], args: a
 
 
 def seed_list(text: str) -> list[int]:
-    return [int(seed) for seed in text.split(",")]
+    seeds = [int(seed) for seed in text.split(",")]
+    if len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError("a seed occurs twice")
+    return seeds
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """What models do with their modalities, measured: every model x every measure, and how diagnosis scales.
 
-    python benchmarks/diagnose.py DATASET... [--seeds 0,1,2,3,4] [--jobs 2] [--data FOLDER] [--variants]
-        [--publish]
+    python benchmarks/diagnose.py DATASET... [--seeds 0,1,2,3,4] [--jobs 2] [--data FOLDER] [--publish]
     python benchmarks/diagnose.py --scale [--items 100000]
 
 The first trains AnchorRec (default, as released, and with align.head none: direct alignment), AlignRec,
 FREEDOM and LightGCN into .cache/compare/DATASET; finished runs of benchmarks/compare.py DATASET are used
-again, and with --variants those of benchmarks/compare.py DATASET --variants. Every seed is diagnosed
-before training and after it, on validation. The table goes to .cache/diagnose/DATASET.md, with --publish to
-benchmarks/results/diagnose-DATASET.md; every seed and popularity quartile is in .cache/diagnose/DATASET.json.
+again. Every seed is diagnosed before training and after it, on validation. The table goes to
+.cache/diagnose/DATASET.md, with --publish to benchmarks/results/diagnose-DATASET.md; every seed and
+popularity quartile is in .cache/diagnose/DATASET.json.
 
 The second diagnoses a generated shop of 100,000 items with three modalities (384 + 256 + 256 columns),
 whose views have 64 columns, in this process, and prints seconds and the peak of its memory.
@@ -75,11 +74,11 @@ def publish(dataset: str, args: argparse.Namespace) -> None:
 
 
 def chosen(dataset: str, args: argparse.Namespace) -> list[Entry]:
-    """The rows: those of benchmarks/compare.py, so that labels and run folders are the same, and one more."""
+    """The rows: some of benchmarks/compare.py, under the same labels, and one more."""
     ours = reference_path(dataset)
     wanted = [ours, ours.with_name(f"{dataset}-released.yaml")]
     wanted += [CONFIGS / model / f"{dataset}.yaml" for model in ("alignrec", "freedom", "lightgcn")]
-    by_path = {entry.path: entry for entry in entries(dataset, args.data, args.variants)}
+    by_path = {entry.path: entry for entry in entries(dataset, args.data)}
     (direct,) = read_entries(
         [f"anchorrec/{dataset} direct={ours}"], [*data_folder(dataset, args.data), "model.align.head=none"]
     )
@@ -152,7 +151,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
-    parser.add_argument("--variants", action="store_true")
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--items", type=int, default=100_000)

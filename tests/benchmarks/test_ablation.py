@@ -110,6 +110,42 @@ def test_a_failure_names_its_row_and_finished_variants_are_not_trained_again(
     assert (tmp_path / "planted.jsonl").read_text() == line + "\n"
 
 
+def test_a_line_that_was_cut_short_costs_its_result_only(ablation: ModuleType, tmp_path: Path) -> None:
+    cache = tmp_path / "c.jsonl"
+    cache.write_text('{"key": "a", "result": {}}\n{"key": "b", "resu')
+    (training,) = [ablation.Training("x", "c", small())]
+    found = ablation.train([training], 1, cache)
+    assert [entry["key"] for entry in read_history(cache)] == ["a", "c"]
+    assert read_history(cache)[1]["result"] == found["c"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+
+def measure(number):
+    os.kill(os.getpid(), 9)
+
+if __name__ == "__main__":
+    import ablation
+
+    ablation.measure = measure
+    trainings = [ablation.Training(f"x {number}", str(number), number) for number in range(9)]
+    ablation.train(trainings, 1, Path("c"))
+"""
+
+
+def test_a_killed_training_is_told_once(ablation: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    path = os.pathsep.join([str(ROOT / "benchmarks"), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "killed.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.stderr.count("the process of a training was killed") == 1
+    assert "x 8" not in ended.stderr
+
+
 def test_results_are_those_of_the_code_as_it_is(
     ablation: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

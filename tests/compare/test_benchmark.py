@@ -57,12 +57,19 @@ def test_publishes_every_configuration_of_a_data_set(
     assert [row["label"] for row in report["rows"]] == ["popularity", "lightgcn"]
     whole = (tmp_path / "benchmarks/results/compare-shop.json").read_bytes()
     some = ["shop", "--models", "anchorrec,lightgcn", "--publish", "--seeds", "0", "--data", "data"]
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match=r"compare-shop.json has rows lightgcn/shop, lightgcn/shop-variant"):
         run_script(monkeypatch, *some)
+    for odd in (["--models", "lightgcn", "--variants"], ["--name", "two"]):
+        with pytest.raises(SystemExit, match="2"):
+            run_script(monkeypatch, "shop", *odd)
     run_script(monkeypatch, *some, "--name", "two")
     report = json.loads((tmp_path / "benchmarks/results/compare-shop-two.json").read_text())
     assert [row["label"] for row in report["rows"]] == ["popularity", "lightgcn"]
     assert (tmp_path / "benchmarks/results/compare-shop.json").read_bytes() == whole
+    more = ["shop", "--models", "anchorrec,lightgcn", "--publish", "--seeds", "0,1", "--data", "data"]
+    run_script(monkeypatch, *more, "--name", "two")
+    with pytest.raises(SystemExit, match=r"compare-shop-two.json has 2 seeds, which this table lacks"):
+        run_script(monkeypatch, *some, "--name", "two")
     with pytest.raises(SystemExit, match=r"shop: no such file: configs/\*/shop-varaint\.yaml"):
         run_script(monkeypatch, "shop", "--only", "varaint")
     with pytest.raises(SystemExit, match=r"shop: no such file: configs/ligtgcn/shop-variant\.yaml"):
