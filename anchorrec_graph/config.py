@@ -31,6 +31,7 @@ LATER: dict[tuple[str, ...], Any] = {
     ("train", "mode"): "full",
     ("train", "num_neighbors"): [10, 5],
     ("train", "shard_tables"): False,
+    ("train", "checkpoint_steps"): 0,
     ("model", "features_on_disk"): False,
     ("model", "knn", "approximate"): ApproximateConfig().model_dump(mode="json"),
 }

@@ -12,6 +12,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from anchorrec_graph.config import Config, load_config
+from anchorrec_graph.train.checkpoint import Progress
 from anchorrec_graph.train.progress import Silent
 
 TINY = """\
@@ -85,7 +86,8 @@ def tensors(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {name: as_bytes(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
     if "progress" in metadata:
-        metadata["progress"] = str(json.loads(metadata["progress"])[:-1])
+        progress = Progress(*json.loads(metadata["progress"]))
+        metadata["progress"] = str(progress._replace(seconds=0.0, step_seconds=0.0))
     return found | metadata
 
 

@@ -134,6 +134,7 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
             input_id=torch.arange(edge_index.shape[1]),
             batch_sampler=rows,
             transform=self._sampled_batch,
+            generator=torch.Generator(),  # else every loader draws from PyTorch's own, also one that goes on
         )
 
     def _sampled_batch(self, data: HeteroData) -> SampledBatch:

@@ -21,7 +21,10 @@ class Progress(NamedTuple):
     epoch: int = 0  # epochs completed
     best_epoch: int = 0
     best_value: float = -float("inf")
-    seconds: float = 0.0  # of training and evaluation so far
+    seconds: float = 0.0  # of training and evaluation in these epochs
+    step: int = 0  # steps completed of the next epoch
+    terms: dict[str, float] = {}  # noqa: RUF012  sums of the loss terms over these steps
+    step_seconds: float = 0.0  # of these steps
 
 
 def save_checkpoint(
@@ -33,6 +36,8 @@ def save_checkpoint(
     key: str,
 ) -> None:
     """Write weights, optimiser state, both random states and progress as one file, atomically.
+
+    Within an epoch `generator` is as it was when the epoch began.
 
     `key` says what the checkpoint belongs to (settings, data, seed).
     """

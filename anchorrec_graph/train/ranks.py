@@ -158,13 +158,13 @@ class Ranks(NamedTuple):
         self.add(used)
         return totals
 
-    def draw_apart(self, seed: int, epoch: int) -> None:
-        """Give the dropout and noise of every rank but the first numbers of its own, anew in each epoch.
+    def draw_apart(self, *place: int) -> None:
+        """Give the dropout and noise of every rank but the first numbers of its own, anew at each `place`.
 
         The first rank's are PyTorch's own, which the checkpoint keeps; so a resumed run draws the same.
         """
         if not self.is_first:
-            digest = hashlib.sha256(f"{seed}|{epoch}|{self.rank}".encode()).digest()
+            digest = hashlib.sha256("|".join(map(str, (*place, self.rank))).encode()).digest()
             torch.manual_seed(int.from_bytes(digest[:7], "big"))
 
     def check_equal(self, what: str, digest: Callable[[], str]) -> None:

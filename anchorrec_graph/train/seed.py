@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch import Tensor
 from anchorrec_graph.errors import RunError
 from anchorrec_graph.files import replacing, save_json, save_tensors
 from anchorrec_graph.train.checkpoint import Progress, read_tensors
+
+CHECKPOINT = re.compile(r"checkpoint-(\d+)(?:-(\d+))?")
 
 
 class SeedFolder:
@@ -66,9 +69,10 @@ class SeedFolder:
     def epoch_path(self, epoch: int) -> Path:
         return self.epochs / f"{epoch}.safetensors"
 
-    def sharded_checkpoint(self, epoch: int) -> Path:
+    def sharded_checkpoint(self, progress: Progress) -> Path:
         """The folder of a checkpoint of cut tables (`train.sharding`)."""
-        return self.path / f"checkpoint-{epoch}"
+        step = f"-{progress.step}" if progress.step else ""
+        return self.path / f"checkpoint-{progress.epoch}{step}"
 
     def sharded_checkpoints(self) -> list[Path]:
         """Those that are there, the latest last."""
@@ -104,9 +108,9 @@ class SeedFolder:
 
 
 def sharded_checkpoints(folder: Path) -> list[Path]:
-    """The folders `checkpoint-<epoch>` in a folder, the latest last."""
-    epochs = {path: path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")}
-    return sorted((path for path, epoch in epochs.items() if epoch.isdecimal()), key=lambda p: int(epochs[p]))
+    """The folders `checkpoint-<epoch>` and `checkpoint-<epoch>-<step>` in a folder, the latest last."""
+    found = [(CHECKPOINT.fullmatch(path.name), path) for path in folder.glob("checkpoint-*")]
+    return [path for _, path in sorted(((int(m[1]), int(m[2] or 0)), path) for m, path in found if m)]
 
 
 def read_object(path: Path) -> dict[str, Any]:

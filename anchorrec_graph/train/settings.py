@@ -41,6 +41,7 @@ class TrainConfig(Settings):
     patience: PositiveInt = 20  # evaluations without a better value before it stops
     evaluate_every: PositiveInt = 1  # epochs
     checkpoint_every: PositiveInt = 5  # epochs
+    checkpoint_steps: NonNegativeInt = 0  # sampled: also after so many steps within an epoch; 0: not
     snapshot_every: NonNegativeInt = 0  # epochs whose weights are kept, for `diagnose --epochs`; 0: none
     seeds: Annotated[tuple[SeedNumber, ...], Field(min_length=1), AfterValidator(_each_once)] = (0,)
     tensorboard: bool = False  # also write TensorBoard events (extra `track`)
@@ -50,5 +51,10 @@ class TrainConfig(Settings):
         if self.shard_tables and self.mode != "sampled":
             raise ValueError(
                 "train.shard_tables needs train.mode 'sampled': in mode 'full' every step reads whole tables"
+            )
+        if self.checkpoint_steps and self.mode != "sampled":
+            raise ValueError(
+                "train.checkpoint_steps needs train.mode 'sampled': in mode 'full' a step may read what its "
+                "epoch began with (a pruned or learned graph); take train.checkpoint_every"
             )
         return self

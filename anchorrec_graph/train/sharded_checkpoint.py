@@ -75,7 +75,7 @@ def save_sharded(
         save(state, storage_writer=_Writer(str(temporary), save_distributed=True), no_dist=mesh is None)
     if ranks.is_first:
         files = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
-        save_json(temporary / PROGRESS, {"progress": list(progress), "key": key, "files": files})
+        save_json(temporary / PROGRESS, {"progress": json.dumps(progress), "key": key, "files": files})
         flush_names(temporary)
         os.replace(temporary, path)
         flush_names(path.parent)
@@ -110,7 +110,7 @@ def load_sharded(
         optimizer.load(below(own, "optimizer/"))
         generator.set_state(own["random/epoch"])
         torch.set_rng_state(own["random/global"])
-        return Progress(*facts["progress"])
+        return Progress(*json.loads(facts["progress"]))
     except DAMAGES as error:
         reason = str(error).partition("\n")[0]
         raise RunError(f"{path}: cannot be read ({reason}); delete it, and this seed starts anew") from error

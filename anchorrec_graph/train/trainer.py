@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,8 @@ from anchorrec_graph.train.seed import SeedFolder
 from anchorrec_graph.train.settings import TrainConfig
 from anchorrec_graph.train.sharding import Sharding
 from anchorrec_graph.typing import Batch
+
+Checkpoint = Callable[[torch.Generator], None]
 
 
 class Trainer:
@@ -109,7 +111,7 @@ class Trainer:
 
     def _train(self, folder: SeedFolder, display: Display) -> None:
         with self._history(folder) as history:
-            for record in self.epochs():
+            for record in self.epochs(lambda begun: self._save(folder, begun)):
                 if history is not None:
                     history.write(record)
                 shown = {k: v for k, v in record["validation"].items() if k == self.config.metric}
@@ -130,34 +132,44 @@ class Trainer:
         folder.drop_epochs(after=self.progress.epoch)
         return history
 
-    def epochs(self) -> Iterator[dict[str, Any]]:
-        """Train until the last epoch or until patience is spent; the history record of each epoch."""
+    def epochs(self, checkpoint: Checkpoint = lambda _: None) -> Iterator[dict[str, Any]]:
+        """Train until the last epoch or until patience is spent; the history record of each epoch.
+
+        Args:
+            checkpoint: called after every `train.checkpoint_steps` steps of an epoch with the generator as it
+                was when the epoch began.
+        """
         while self.progress.epoch < self.config.epochs and not self._out_of_patience():
             with deterministic():
-                record = self._epoch()
+                record = self._epoch(checkpoint)
             yield record
 
-    def _epoch(self) -> dict[str, Any]:
-        """Train one epoch, evaluate if it is due, and return the history record."""
-        started, epoch = time.perf_counter(), self.progress.epoch + 1
+    def _epoch(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Train one epoch or its rest, evaluate if it is due, and return the history record."""
+        started, epoch = time.perf_counter() - self.progress.step_seconds, self.progress.epoch + 1
         rate = self.config.learning_rate * self.config.decay ** ((epoch - 1) / self.config.decay_epochs)
         self.optimizer.set_learning_rate(rate)
         self.model.train()
-        self.ranks.draw_apart(self.seed, epoch)
+        done, terms, begun = self.progress.step, dict(self.progress.terms), self.generator.clone_state()
+        self.ranks.draw_apart(self.seed, epoch, *([done] if done else []))
         self.model.start_epoch(self.generator)
-        terms: dict[str, float] = {}
-        steps = 0
-        for batches, count in self.steps():
+        for batches, count in self.steps(done):
             for name, value in self.step(batches, count).items():
                 terms[name] = terms.get(name, 0.0) + value
-            steps += 1
-        terms = {name: total / steps for name, total in terms.items()}
+            done += 1
+            if self.config.checkpoint_steps and done % self.config.checkpoint_steps == 0:
+                spent = time.perf_counter() - started
+                self.progress = self.progress._replace(step=done, terms=dict(terms), step_seconds=spent)
+                checkpoint(begun)
+                self.ranks.draw_apart(self.seed, epoch, done)
+        terms = {name: total / done for name, total in terms.items()}
         self.ranks.check_equal("the weights", lambda: weights_digest(self.model))
         trained = time.perf_counter()
         due = epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs
         validation = self._validate(epoch) if due else {}
         ended = time.perf_counter()
-        self.progress = self.progress._replace(epoch=epoch, seconds=self.progress.seconds + ended - started)
+        _, best_epoch, best_value, seconds, *_ = self.progress
+        self.progress = Progress(epoch, best_epoch, best_value, seconds + ended - started)
         return {
             "epoch": epoch, "loss": sum(terms.values()), "terms": terms, "validation": validation,
             "learning_rate": rate, "train_seconds": trained - started, "evaluate_seconds": ended - trained,
@@ -168,8 +180,12 @@ class Trainer:
         for batches, _ in self.steps():
             yield from batches
 
-    def steps(self) -> Iterator[tuple[Sequence[Batch | SampledBatch], int]]:
-        """This rank's batches of every step of an epoch, and how many the step has on all ranks."""
+    def steps(self, done: int = 0) -> Iterator[tuple[Sequence[Batch | SampledBatch], int]]:
+        """This rank's batches of every step of an epoch, and how many the step has on all ranks.
+
+        Args:
+            done: steps to leave out at its start, in mode `sampled`.
+        """
         order = torch.randperm(self.edge_index.shape[1], generator=self.generator)
         parts, size = order.split(self.config.batch_size), self.config.batches_per_step
         steps = [parts[start : start + size] for start in range(0, len(parts), size)]
@@ -178,9 +194,9 @@ class Trainer:
                 yield self.ranks.part([self._with_negatives(rows) for rows in step]), len(step)
             return
         seed = int(torch.randint(2**62, (), generator=self.generator))
-        own = [self.ranks.part(step) for step in steps]
+        own = [self.ranks.part(step) for step in steps[done:]]
         drawn = self.links.batches(self.edge_index, [rows for step in own for rows in step], seed)
-        for step, mine in zip(steps, own, strict=True):
+        for step, mine in zip(steps[done:], own, strict=True):
             yield list(islice(drawn, len(mine))), len(step)
 
     def _with_negatives(self, rows: Tensor) -> Batch:
@@ -226,18 +242,22 @@ class Trainer:
         waited = (self.progress.epoch - self.progress.best_epoch) // self.config.evaluate_every
         return self.progress.epoch > 0 and waited >= self.config.patience
 
-    def _save(self, folder: SeedFolder) -> None:
-        """Best weights first: if the process dies in between, the epochs since repeat and write them anew."""
+    def _save(self, folder: SeedFolder, generator: torch.Generator | None = None) -> None:
+        """Best weights first: if the process dies in between, the epochs since repeat and write them anew.
+
+        Args:
+            generator: of the epoch that the checkpoint is in, as it began; None: between epochs.
+        """
         if self.best is not None:
             weights = self.whole(self.best)
             if self.ranks.is_first:
                 folder.save_best(weights, self.progress)
             self.best = None
-        own = self.optimizer, self.generator, self.progress, folder.key
+        own = self.optimizer, generator or self.generator, self.progress, folder.key
         if self.sharding is not None:
             from anchorrec_graph.train.sharded_checkpoint import save_sharded  # takes a second to import
 
-            save_sharded(folder.sharded_checkpoint(self.progress.epoch), self.sharding, *own)
+            save_sharded(folder.sharded_checkpoint(self.progress), self.sharding, *own)
         elif self.ranks.is_first:
             save_checkpoint(folder.checkpoint, self.model, *own)
 

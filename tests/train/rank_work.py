@@ -226,6 +226,21 @@ def train_elsewhere(ranks: Ranks, config: Path, folder: Path) -> None:
         fit(settings, settings.dataset.load(), "run", ranks=ranks)
 
 
+def train_until_step(ranks: Ranks, config: Path, run: Path, steps: int) -> None:
+    """`fit`, which all ranks leave in the step after so many."""
+    real, taken = Trainer.step, list[int]()
+
+    def step(trainer: Trainer, *arguments: Any) -> Any:
+        if len(taken) == steps:
+            raise TrainingError("here it ends")
+        taken.append(1)
+        return real(trainer, *arguments)
+
+    settings = load_config(config)
+    with patch.object(Trainer, "step", step):
+        fit(settings, settings.dataset.load(), run, ranks=ranks)
+
+
 def train(ranks: Ranks, config: Path, run: Path, resume: bool = False, stop_after: int = 0) -> None:
     """`fit`; the first rank is interrupted after an epoch if one is named."""
     settings = load_config(config)

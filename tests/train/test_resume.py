@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import start
 from tiny_runs import InterruptAfter, differences, outcome, tiny_config, write_tiny
 
 from anchorrec_graph.train.fit import fit
+from anchorrec_graph.train.trainer import Trainer
 
 
 class Killed(BaseException):
@@ -57,6 +59,44 @@ def test_killed_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         call += 1
     assert call >= 15
     assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def stopped_in_step(number: int, patch: pytest.MonkeyPatch) -> list[int]:
+    """End the "process" in its step of that number; the list grows with every step."""
+    real, taken = Trainer.step, list[int]()
+
+    def step(trainer: Trainer, *arguments: Any) -> Any:
+        if len(taken) == number:
+            raise Killed
+        taken.append(1)
+        return real(trainer, *arguments)
+
+    patch.setattr(Trainer, "step", step)
+    return taken
+
+
+def test_killed_in_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints within epochs: what goes on repeats one step at most, and reports whole epochs."""
+    model = "model={name: anchorrec, embedding_dim: 8, loss: softmax}"
+    sampled = "train.mode=sampled", "train.num_neighbors=[3, 2]", "train.batch_size=60", "train.epochs=3"
+    config = tiny_config(tmp_path, model, *sampled, "train.checkpoint_steps=2", "train.checkpoint_every=2")
+    data = config.dataset.load()
+    with monkeypatch.context() as patch:
+        taken = stopped_in_step(10**6, patch)
+        expected = outcome(fit(config, data, tmp_path / "whole").folder)
+    per_epoch = len(taken) // 3
+    assert per_epoch >= 5
+    for number in range(1, len(taken)):
+        run = tmp_path / f"run-{number}"
+        with monkeypatch.context() as patch:
+            stopped_in_step(number, patch)
+            with pytest.raises(Killed):
+                fit(config, data, run)
+        with monkeypatch.context() as patch:
+            again = stopped_in_step(10**6, patch)
+            fit(config, data, run, resume=True)
+        assert len(again) - (len(taken) - number) in (0, 1)
+        assert differences(outcome(run), expected) == [], number
 
 
 def test_interrupted_in_every_epoch(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from pydantic import ValidationError
-from rank_work import train
+from rank_work import train, train_until_step
 from rank_world import Group, by_command, command, together
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -113,11 +113,28 @@ def test_a_checkpoint_is_cut_into_safetensors_of_the_processes(whole: Path) -> N
     assert held == [30, 30]  # of 60 users
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_goes_on_within_an_epoch(whole: Path, tmp_path: Path, size: int) -> None:
+    """Stopped in the third and last step of the first epoch, before anything was evaluated."""
+    config = write_tiny(tmp_path, MODEL, *SETTINGS, *CUT, "train.checkpoint_steps=2")
+    run = tmp_path / "run"
+    ended = together(tmp_path, 2, train_until_step, config, run, 2)
+    assert all(rank.code for rank in ended)
+    assert last_checkpoint(run).name == "checkpoint-0-2"
+    first, *_ = by_command(tmp_path, size, "train", "--resume", run)
+    assert first.code == 0, first.err
+    assert last_checkpoint(run).name == "checkpoint-5"
+    expected = [load_file(path / "seed-0/best.safetensors") for path in (whole, run)]
+    for name, wanted in expected[0].items():
+        assert (expected[1][name] - wanted).abs().max() <= (0 if size == 2 else 1e-4), name
+
+
 def test_a_copy_of_a_checkpoint_is_left_alone(tmp_path: Path) -> None:
     folder = SeedFolder(tmp_path, "title", "key")
-    for name in ("checkpoint-5", "checkpoint-10", "checkpoint-10-copy", "checkpoint-old"):
+    ours = ["checkpoint-5", "checkpoint-5-70", "checkpoint-5-100", "checkpoint-10", "checkpoint-10-2"]
+    for name in (*reversed(ours), "checkpoint-10-copy", "checkpoint-old"):
         (tmp_path / name).mkdir()
-    assert [path.name for path in folder.sharded_checkpoints()] == ["checkpoint-5", "checkpoint-10"]
+    assert [path.name for path in folder.sharded_checkpoints()] == ours
 
 
 @pytest.mark.parametrize(("before", "size"), [(2, 1), (2, 2), (2, 3), (2, 4), (1, 2)])
@@ -297,9 +314,11 @@ def test_a_small_file_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert disk.events[-1] == ("fsync", Disk.name(file), file.stat().st_size)
 
 
-def test_whole_tables_are_refused() -> None:
+def test_settings_of_mode_sampled_are_refused_in_full() -> None:
     with pytest.raises(ValidationError, match=r"train.shard_tables needs train.mode 'sampled'"):
         TrainConfig(shard_tables=True)
+    with pytest.raises(ValidationError, match=r"train.checkpoint_steps needs train.mode 'sampled'"):
+        TrainConfig(checkpoint_steps=1)
 
 
 class Alone:

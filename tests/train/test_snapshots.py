@@ -18,6 +18,7 @@ from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import SeedFolder
 
 EVERY = "train.snapshot_every=2"
+LATER = ["snapshot_every", "batches_per_step", "mode", "num_neighbors", "shard_tables", "checkpoint_steps"]
 
 
 def seed_folder(run: Path) -> SeedFolder:
@@ -102,7 +103,7 @@ def test_the_hash_that_version_0_1_gave() -> None:
     """Of configs/anchorrec/planted.yaml, before these settings existed."""
     path = Path(__file__).parents[2] / "configs/anchorrec/planted.yaml"
     old = load_config(path).model_dump(mode="json")
-    for name in ("snapshot_every", "batches_per_step", "mode", "num_neighbors", "shard_tables"):
+    for name in LATER:
         del old["train"][name]
     del old["model"]["knn"]["approximate"], old["model"]["features_on_disk"], old["evaluate"]["max_users"]
     content = json.dumps(old, sort_keys=True).encode()
