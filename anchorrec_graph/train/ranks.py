@@ -223,7 +223,7 @@ def joined() -> Iterator[Ranks]:
 
     An error leaves this block in one process only, the first that fails. In the others, which fail for the
     same reason or because the first is gone, it becomes a silent exit. Warnings are shown by the first rank.
-    An error of settings, data or folders, which no new start mends, is that of every restart by torchrun.
+    An error of settings, data or folders at the first start is that of every restart: none mends it.
 
     Raises:
         ConfigError: the others do not come.
@@ -266,7 +266,7 @@ def _meet() -> tuple[Ranks, Callable[[BaseException], bool]]:
     def fails_first(error: BaseException) -> bool:
         try:
             first = bool(store.compare_set("failed", "", str(rank)) == str(rank).encode())
-            if first and isinstance(error, ConfigError | DataError | RunError):
+            if first and not num_restarts() and isinstance(error, ConfigError | DataError | RunError):
                 kept.set(REFUSED, str(error))
             return first
         except RuntimeError:
