@@ -65,8 +65,10 @@ class _Counter(TorchDispatchMode):
         leaves = tree_leaves((args, kwargs, result))
         self.bytes += sum(_size(leaf) for leaf in leaves)
         dense = all(leaf.layout == torch.strided for leaf in leaves if isinstance(leaf, torch.Tensor))
-        if dense and func.overloadpacket in flop_registry:
-            self.flops += flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=result)
+        name = func.overloadpacket.__name__.removesuffix("_")  # in place: the same work
+        product = flop_registry.get(getattr(torch.ops.aten, name, None))
+        if dense and product:
+            self.flops += product(*args, **(kwargs or {}), out_val=result)
         return result
 
 
