@@ -88,7 +88,7 @@ def train_or_die(job: Any, *rest: Any) -> Any:
     return train(job, *rest)
 
 
-def rate(config: Any, data: Any, threads: int) -> Iterator[tuple[int, float]]:
+def rate(config: Any, data: Any, threads: int, modules: Any) -> Iterator[tuple[int, float]]:
     """Validation values of which the learning rate is the last."""
     from anchorrec_graph.data.base import INTERACTS
 
@@ -98,7 +98,7 @@ def rate(config: Any, data: Any, threads: int) -> Iterator[tuple[int, float]]:
     yield 2, config.train.learning_rate
 
 
-def rate_or_die(config: Any, data: Any, threads: int) -> Iterator[tuple[int, float]]:
+def rate_or_die(config: Any, data: Any, threads: int, modules: Any) -> Iterator[tuple[int, float]]:
     """As `rate`, but small ones end their process after the first value."""
     yield 1, 0.0
     if config.train.learning_rate < 1e-3:
@@ -106,7 +106,7 @@ def rate_or_die(config: Any, data: Any, threads: int) -> Iterator[tuple[int, flo
     yield 2, config.train.learning_rate
 
 
-def worse_and_worse(config: Any, data: Any, threads: int) -> Iterator[tuple[int, float]]:
+def worse_and_worse(config: Any, data: Any, threads: int, modules: Any) -> Iterator[tuple[int, float]]:
     """Constant values, of small learning rates for ever."""
     epoch = 0
     while epoch < 14 or config.train.learning_rate < 1e-3:
@@ -116,6 +116,6 @@ def worse_and_worse(config: Any, data: Any, threads: int) -> Iterator[tuple[int,
             time.sleep(0.05)
 
 
-def broken(config: Any, data: Any, threads: int) -> Iterator[tuple[int, float]]:
+def broken(config: Any, data: Any, threads: int, modules: Any) -> Iterator[tuple[int, float]]:
     yield 1, 0.5
     raise KeyError("a bug")
