@@ -94,9 +94,8 @@ def _places(environment: Path) -> dict[str, list[str]]:
 
 def _cut_off(train: TrainConfig, result: dict[str, Any]) -> bool:
     """Whether training ended at `train.epochs` while it still might have become better."""
-    epochs = result.get("epochs", 0)  # none of a model that learns nothing
-    waited = (epochs - result.get("best_epoch", 0)) // train.evaluate_every
-    return bool(epochs == train.epochs and waited < train.patience)
+    learns = "epochs" in result
+    return learns and not train.out_of_patience(result["epochs"], result["best_epoch"])
 
 
 def read_result(job: Job) -> Result:

@@ -46,6 +46,10 @@ class TrainConfig(Settings):
     seeds: Annotated[tuple[SeedNumber, ...], Field(min_length=1), AfterValidator(_each_once)] = (0,)
     tensorboard: bool = False  # also write TensorBoard events (extra `track`)
 
+    def out_of_patience(self, epoch: int, best_epoch: int) -> bool:
+        """Whether a training that has come to `epoch` has waited long enough for one better than the best."""
+        return epoch > 0 and (epoch - best_epoch) // self.evaluate_every >= self.patience
+
     @model_validator(mode="after")
     def _only_what_is_reached(self) -> TrainConfig:
         if self.shard_tables and self.mode != "sampled":

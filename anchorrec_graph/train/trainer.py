@@ -139,7 +139,9 @@ class Trainer:
             checkpoint: called after every `train.checkpoint_steps` steps of an epoch with the generator as it
                 was when the epoch began.
         """
-        while self.progress.epoch < self.config.epochs and not self._out_of_patience():
+        while self.progress.epoch < self.config.epochs and not self.config.out_of_patience(
+            self.progress.epoch, self.progress.best_epoch
+        ):
             with deterministic():
                 record = self._epoch(checkpoint)
             yield record
@@ -168,8 +170,10 @@ class Trainer:
         due = epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs
         validation = self._validate(epoch) if due else {}
         ended = time.perf_counter()
-        _, best_epoch, best_value, seconds, *_ = self.progress
-        self.progress = Progress(epoch, best_epoch, best_value, seconds + ended - started)
+        before = self.progress
+        self.progress = Progress(
+            epoch, before.best_epoch, before.best_value, before.seconds + ended - started
+        )
         return {
             "epoch": epoch, "loss": sum(terms.values()), "terms": terms, "validation": validation,
             "learning_rate": rate, "train_seconds": trained - started, "evaluate_seconds": ended - trained,
@@ -237,10 +241,6 @@ class Trainer:
             if self.ranks.is_first or self.sharding is not None:
                 self.best = copy.deepcopy(self.model.state_dict())
         return metrics
-
-    def _out_of_patience(self) -> bool:
-        waited = (self.progress.epoch - self.progress.best_epoch) // self.config.evaluate_every
-        return self.progress.epoch > 0 and waited >= self.config.patience
 
     def _save(self, folder: SeedFolder, generator: torch.Generator | None = None) -> None:
         """Best weights first: if the process dies in between, the epochs since repeat and write them anew.
