@@ -19,16 +19,16 @@ from torch_geometric.typing import EdgeType
 
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.data.sampler import NegativeSampler
+from anchorrec_graph.graph.graphs import SampledBatch, WholeGraphs
 from anchorrec_graph.graph.subgraph import (
     ITEM,
     USER,
     Csr,
-    Graphs,
-    SampledBatch,
-    Walk,
+    Reach,
     draw_edges,
     incoming,
-    local_graphs,
+    sampled_batch,
+    scaled,
 )
 from anchorrec_graph.typing import Batch
 
@@ -42,7 +42,7 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
 
     Args:
         graphs: of the model, whole.
-        walks: what the model reads for a user and for an item (`SampledRecommender.prepare_sampling`).
+        reach: what the model reads of a batch (`SampledRecommender.prepare_sampling`).
         num_neighbors: edges drawn for each node in the first, second, ... hop of a walk; the last number also
             holds for later hops; -1: all of them.
         negatives: of the training pairs.
@@ -50,12 +50,12 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
 
     def __init__(
         self,
-        graphs: Graphs,
-        walks: Sequence[Walk],
+        graphs: WholeGraphs,
+        reach: Reach,
         num_neighbors: Sequence[int],
         negatives: NegativeSampler,
     ) -> None:
-        self.edges, self.walks, self.num_neighbors = incoming(graphs), walks, num_neighbors
+        self.edges, self.reach, self.num_neighbors = incoming(graphs), reach, num_neighbors
         num_items = graphs.user_item.size[0] - graphs.num_users
         self.num_nodes = {USER: graphs.num_users, ITEM: num_items}
         self.negatives, self.seed = negatives, 0
@@ -76,10 +76,11 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
         batch = users, positives, self.negatives.sample(users, generator)
         starts = {USER: self._distinct(USER, users), ITEM: self._distinct(ITEM, *batch[1:])}
         drawn = {kind: _Drawn(csr, self.num_nodes[kind[2]]) for kind, csr in self.edges.items()}
-        frontiers = [starts[walk.start] for walk in self.walks]
-        for hop in range(max(len(walk.steps) for walk in self.walks)):  # a node draws for its nearest hop
+        walks = self.reach.walks()
+        frontiers = [starts[walk.start] for walk in walks]
+        for hop in range(max(len(walk.steps) for walk in walks)):  # a node draws for its nearest hop
             count = self.num_neighbors[min(hop, len(self.num_neighbors) - 1)]
-            for place, walk in enumerate(self.walks):
+            for place, walk in enumerate(walks):
                 if hop < len(walk.steps):
                     kind = walk.steps[hop]
                     sources = drawn[kind].sources(frontiers[place], count, generator)
@@ -138,12 +139,13 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
         )
 
     def _sampled_batch(self, data: HeteroData) -> SampledBatch:
-        drawn = {kind: tuple(data[kind].edge_index) for kind in self.edges}
-        edge_ids = {kind: data[kind].e_id for kind in self.edges}
-        graphs = local_graphs(self.edges, drawn, edge_ids, data[USER].n_id, data[ITEM].n_id)
-        return SampledBatch(
-            Batch(data[USER].src_index, data[ITEM].dst_pos_index, data[ITEM].dst_neg_index), graphs
-        )
+        drawn = {}
+        for kind, csr in self.edges.items():
+            column, row = data[kind].edge_index
+            drawn[kind] = scaled(csr, data[kind].e_id, row, column, data[kind[2]].n_id)
+        ids = data[USER].n_id, data[ITEM].n_id
+        batch = Batch(data[USER].src_index, data[ITEM].dst_pos_index, data[ITEM].dst_neg_index)
+        return sampled_batch(self.reach, drawn, *ids, batch)
 
 
 class _Drawn:

@@ -1,4 +1,4 @@
-"""`Graphs`: what a model propagates over, whole or the part that a batch reaches."""
+"""The part of a model's graphs that a batch reaches: which edges it draws, and the relations made of them."""
 
 from __future__ import annotations
 
@@ -10,40 +10,14 @@ import torch
 from torch import Tensor
 from torch_geometric.typing import EdgeType
 
+from anchorrec_graph.graph.graphs import SampledBatch, SampledGraphs, WholeGraphs
+from anchorrec_graph.graph.hops import Edges, Hops, among, place_of
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.typing import Batch
 
-USER, ITEM = "user", "item"
+USER: Literal["user"] = "user"
+ITEM: Literal["item"] = "item"
 FROM_ITEMS, FROM_USERS = (ITEM, "reaches", USER), (USER, "reaches", ITEM)
-
-
-class Graphs(NamedTuple):
-    """Relations over n users and m items: all, or those named by `user_ids` and `item_ids`, in that order."""
-
-    num_users: int  # n
-    user_item: Relation  # (n + m, n + m), users first
-    user_from_item: Relation | None = None  # (n, m), its upper right block, where the model has it
-    item_graphs: Mapping[str, Relation] = MappingProxyType({})  # (m, m) by modality
-    user_ids: Tensor | None = None  # [n] rows of the user table; None: all
-    item_ids: Tensor | None = None  # [m] rows of the item table; None: all
-
-    def to_users(self, items: Tensor) -> Tensor:
-        """One hop from items [m, d] to users [n, d].
-
-        Raises:
-            ValueError: these graphs have no `user_from_item`.
-        """
-        if self.user_from_item is None:
-            raise ValueError("graphs without user_from_item")
-        rows: Tensor = self.user_from_item(items)
-        return rows
-
-
-class SampledBatch(NamedTuple):
-    """A batch in row numbers of its own graphs."""
-
-    batch: Batch
-    graphs: Graphs
 
 
 class Walk(NamedTuple):
@@ -54,6 +28,25 @@ class Walk(NamedTuple):
 
     start: Literal["user", "item"]
     steps: tuple[EdgeType, ...]
+
+
+class Reach(NamedTuple):
+    """What the rows of a batch's users and items are made of."""
+
+    num_hops: int  # over the user-item graph
+    item_hops: Mapping[str, int] = MappingProxyType({})  # over each modality's item graph, for its view
+    to_users: tuple[str, ...] = ()  # modalities whose views users gather from their items
+
+    def walks(self) -> tuple[Walk, ...]:
+        """The edges that lead there."""
+        steps = [FROM_ITEMS, FROM_USERS] * self.num_hops
+        walks = [Walk(USER, tuple(steps[: self.num_hops])), Walk(ITEM, tuple(steps[1 : self.num_hops + 1]))]
+        for modality, count in self.item_hops.items():
+            hops = (item_graph_type(modality),) * count
+            walks.append(Walk(ITEM, hops))
+            if modality in self.to_users:
+                walks.append(Walk(USER, (FROM_ITEMS, *hops)))
+        return tuple(walks)
 
 
 class Csr(NamedTuple):
@@ -72,13 +65,7 @@ def item_graph_type(modality: str) -> EdgeType:
     return (ITEM, f"{modality}_knn", ITEM)
 
 
-def user_item_walks(num_hops: int) -> tuple[Walk, Walk]:
-    """What a backbone of `num_hops` steps reads of users and of items."""
-    steps = [FROM_ITEMS, FROM_USERS] * num_hops
-    return Walk("user", tuple(steps[:num_hops])), Walk("item", tuple(steps[1 : num_hops + 1]))
-
-
-def incoming(graphs: Graphs) -> dict[EdgeType, Csr]:
+def incoming(graphs: WholeGraphs) -> dict[EdgeType, Csr]:
     """The incoming edges of whole `graphs`, by edge type."""
     num_users, (rowptr, column, weight) = graphs.num_users, graphs.user_item.csr()
     start = int(rowptr[num_users])
@@ -103,38 +90,60 @@ def draw_edges(csr: Csr, rows: Tensor, count: int, generator: torch.Generator) -
     return place, start[place] + (rank * degree[place] + offset[place]) // kept[place]
 
 
-def local_graphs(
-    edges: Mapping[EdgeType, Csr],
-    drawn: Mapping[EdgeType, tuple[Tensor, Tensor]],
-    edge_ids: Mapping[EdgeType, Tensor],
-    user_ids: Tensor,
-    item_ids: Tensor,
-) -> Graphs:
-    r"""The drawn edges as relations over the nodes that they reach.
+def scaled(csr: Csr, edge: Tensor, row: Tensor, column: Tensor, ids: Tensor) -> Edges:
+    r"""Drawn edges between a batch's nodes, with the weights of a row that drew f of its d edges times d / f.
 
-    A row that drew f of its d edges has their weights times d / f, so that a row of the product is an
-    unbiased estimate of that over all edges; with all drawn it is the same.
+    So a row of a product is an unbiased estimate of that over all edges; with all drawn it is the same.
 
     Args:
-        edges: of the whole graphs.
-        drawn: (source, destination) of the drawn edges, in local numbers.
-        edge_ids: which edges these are, as places in `edges`.
-        user_ids, item_ids: the nodes by local number.
+        edge: [E] which edges of `csr` these are.
+        row, column: [E] in local numbers.
+        ids: the row of `csr` by local number.
     """
-    ids, size = {USER: user_ids, ITEM: item_ids}, {USER: len(user_ids), ITEM: len(item_ids)}
-    weights = {}
-    for kind, (_, destination) in drawn.items():
-        found = torch.bincount(destination, minlength=size[kind[2]])[destination]
-        degree = edges[kind].degree(ids[kind[2]])[destination]
-        weights[kind] = edges[kind].weight[edge_ids[kind]] * (degree / found)
-    (item, user), (sender, receiver) = drawn[FROM_ITEMS], drawn[FROM_USERS]
-    n, m = size[USER], size[ITEM]
-    weight = torch.cat([weights[FROM_ITEMS], weights[FROM_USERS]])
-    square = Relation(torch.cat([user, receiver + n]), torch.cat([item + n, sender]), weight, (n + m, n + m))
-    item_graphs = {
-        kind[1].removesuffix("_knn"): Relation(destination, source, weights[kind], (m, m))
-        for kind, (source, destination) in drawn.items()
-        if kind not in (FROM_ITEMS, FROM_USERS)
-    }
-    block = Relation(user, item, weights[FROM_ITEMS], (n, m))
-    return Graphs(n, square, block, item_graphs, user_ids, item_ids)
+    found = torch.bincount(row, minlength=len(ids))[row]
+    return Edges(row, column, csr.weight[edge] * (csr.degree(ids)[row] / found))
+
+
+def sampled_batch(
+    reach: Reach, drawn: Mapping[EdgeType, Edges], user_ids: Tensor, item_ids: Tensor, batch: Batch
+) -> SampledBatch:
+    """A batch, with the drawn edges as relations over the nodes that they reach.
+
+    Args:
+        drawn: in local numbers.
+        user_ids: [n] by local number.
+        item_ids: [m] by local number.
+        batch: in local numbers.
+    """
+    n, m = len(user_ids), len(item_ids)
+    users, items = batch.users.unique(), torch.cat(batch[1:]).unique()
+    from_items, from_users = drawn[FROM_ITEMS], drawn[FROM_USERS]
+    square = Edges(
+        torch.cat([from_items.row, from_users.row + n]),
+        torch.cat([from_items.column + n, from_users.column]),
+        torch.cat([from_items.weight, from_users.weight]),
+    )
+    gathered = from_items.of(among(users, n)[from_items.row] if reach.to_users else slice(0))
+    viewed = torch.cat([items, gathered.column]).unique()
+    user_place, item_place, view_place = place_of(users, n), place_of(items, m), place_of(viewed, m)
+    graphs = SampledGraphs(
+        num_users=len(users),
+        user_item=Hops.towards(torch.cat([users, items + n]), square, n + m, reach.num_hops),
+        user_from_item=Relation(
+            user_place[gathered.row],
+            view_place[gathered.column],
+            gathered.weight,
+            (len(users), len(viewed)),
+        ),
+        item_graphs={
+            modality: Hops.towards(viewed, drawn[item_graph_type(modality)], m, count)
+            for modality, count in reach.item_hops.items()
+        },
+        user_ids=user_ids,
+        item_ids=item_ids,
+        asked_users=user_ids[users],
+        asked_items=item_ids[items],
+        asked_rows=view_place[items],
+    )
+    rows = user_place[batch.users], item_place[batch.positive_items], item_place[batch.negative_items]
+    return SampledBatch(Batch(*rows), graphs)

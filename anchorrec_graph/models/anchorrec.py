@@ -19,10 +19,11 @@ from anchorrec_graph.graph.bipartite import (
     train_graph,
     user_from_item_relation,
 )
+from anchorrec_graph.graph.graphs import Graphs, WholeGraphs
 from anchorrec_graph.graph.knn import KnnConfig, knn_relation
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.row_store import InMemory, OnDisk, RowStore
-from anchorrec_graph.graph.subgraph import FROM_ITEMS, Graphs, Walk, item_graph_type, user_item_walks
+from anchorrec_graph.graph.subgraph import Reach
 from anchorrec_graph.losses.margin import cosine_margin
 from anchorrec_graph.losses.preservation import similarity_gap
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, FullSoftmaxConfig, RankingLossConfig
@@ -146,19 +147,20 @@ class AnchorRec(SampledRecommender):
         self.decoder = mlp_head(dim, dim) if config.recover_weight else None
 
     def propagate(self, graphs: Graphs | None = None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The id view of users [U, d] and items [I, d], each modality's of items; default: all."""
+        """The id view of users [a, d] and items [b, d], each modality's of items [v, d]; see `Graphs`."""
         graphs = self.whole() if graphs is None else graphs
         item = table_rows(self.item, graphs.item_ids)
         views = {m: self._view(m, item, graphs) for m in self.modalities}
         return *self._id_view(item, graphs), views
 
     def _id_view(self, item: Tensor, graphs: Graphs) -> tuple[Tensor, Tensor]:
-        x = self.backbone(torch.cat([table_rows(self.user, graphs.user_ids), item]), graphs.user_item)
+        x = self.backbone.over(torch.cat([table_rows(self.user, graphs.user_ids), item]), graphs.user_item)
         return x[: graphs.num_users], x[graphs.num_users :]
 
-    def _view(self, modality: str, item: Tensor, graphs: Graphs) -> Tensor:
+    def _view(self, modality: str, item: Tensor, graphs: Graphs, num_layers: int | None = None) -> Tensor:
         view, table = cast(ModalityView, self.views[modality]), cast(FeatureTable, self.features[modality])
-        return view.of(table, item, graphs.item_graphs[modality], graphs.item_ids)
+        hops = graphs.item_hops(modality, self.config.num_knn_layers if num_layers is None else num_layers)
+        return view.over(table, item, hops, graphs.item_ids)
 
     def _recovered(self, decoder: nn.Module, fused: Tensor) -> Tensor:
         """The decoded projection of the fused view [I, d], weight applied."""
@@ -210,7 +212,8 @@ class AnchorRec(SampledRecommender):
         width = config.feature_dim or FUSED_DIM
         graphs = {}
         for m in self.score_views:
-            last = self.views[m](self.features[m].rows, self.item.weight, self.item_graphs[m], skip_last=True)
+            # What the last step sends, which is what a new item would get.
+            last = self._view(m, self.item.weight, self.whole(), config.num_knn_layers - 1)
             graphs[m] = Neighbourhood.of(features[m], config.knn, last)
         start, dim = self.scoring.columns((ID, *self.score_views), config.embedding_dim)
         learned = Attachment(
@@ -227,11 +230,11 @@ class AnchorRec(SampledRecommender):
         )
         return self.scoring.attached(learned, self.final(), data)
 
-    def whole(self) -> Graphs:
+    def whole(self) -> WholeGraphs:
         graphs = {m: cast(Relation, self.item_graphs[m]) for m in self.modalities}
-        return Graphs(self.num_users, self.user_item, self.user_from_item, graphs)
+        return WholeGraphs(self.num_users, self.user_item, self.user_from_item, graphs)
 
-    def prepare_sampling(self) -> tuple[Walk, ...]:
+    def prepare_sampling(self) -> Reach:
         self.scoring.check_sampled()
         if self.config.smooth_weight:
             raise ConfigError(
@@ -243,23 +246,19 @@ class AnchorRec(SampledRecommender):
                 for m, graph in self.whole().item_graphs.items():
                     table = cast(FeatureTable, self.features[m])
                     cast(ModalityView, self.views[m]).pool(table, graph, self.store)
-        walks = list(user_item_walks(self.backbone.num_hops()))
-        for m in self.modalities:
-            hops = (item_graph_type(m),) * self.config.num_knn_layers
-            walks.append(Walk("item", hops))
-            if m in self.score_views:
-                walks.append(Walk("user", (FROM_ITEMS, *hops)))
-        return tuple(walks)
+        item_hops = dict.fromkeys(self.modalities, self.config.num_knn_layers)
+        return Reach(self.backbone.num_hops(), item_hops, self.score_views)
 
     def propagated_over(self, graphs: Graphs) -> Propagated:
         id_user, id_item, views = self.propagate(graphs)
         user, item = id_user, id_item
         if self.score_views:
             scoring = sum((views[m] for m in self.score_views), torch.zeros(()))
-            user, item = user + graphs.to_users(scoring), item + scoring
+            user, item = user + graphs.to_users(scoring), item + graphs.asked(scoring)
+        views = {m: graphs.asked(view) for m, view in views.items()}
         if self.decoder is not None:
             item = item + self._recovered(self.decoder, views[self.config.fused])
-        return Propagated(user, item, {ID: id_item, **views}, graphs.user_ids, graphs.item_ids)
+        return Propagated(user, item, {ID: id_item, **views}, graphs.asked_users, graphs.asked_items)
 
     def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
         config, (user, item, views, _, item_ids) = self.config, propagated

@@ -13,7 +13,8 @@ from torch_geometric.data import HeteroData
 
 from anchorrec_graph.data.base import native_features
 from anchorrec_graph.errors import ConfigError
-from anchorrec_graph.graph.subgraph import Graphs, Walk
+from anchorrec_graph.graph.graphs import Graphs, WholeGraphs
+from anchorrec_graph.graph.subgraph import Reach
 from anchorrec_graph.losses.ranking import RANKING_LOSSES, BPRConfig, RankingLossConfig
 from anchorrec_graph.nn.attachment import Attachment
 from anchorrec_graph.nn.fold_in import FoldIn
@@ -113,7 +114,7 @@ class Propagated(NamedTuple):
     user: Tensor  # [U, d] final
     item: Tensor  # [I, d] final
     views: Mapping[str, Tensor]  # [I, d] each, where loss terms read single views
-    user_ids: Tensor | None = None  # [U] rows of the user table, where only part of them travelled
+    user_ids: Tensor | None = None  # [U] rows of the user table, where it has only part of them
     item_ids: Tensor | None = None  # [I] the same of the item table
 
 
@@ -139,16 +140,16 @@ class PropagatingRecommender(Recommender):
 class SampledRecommender(PropagatingRecommender):
     """A propagating model that also runs over the part of its graphs that a batch reaches.
 
-    With `train.mode: sampled` every batch draws its neighbours along `walks`. With all neighbours drawn the
-    loss is that of the whole graphs; with some of them it is an estimate.
+    With `train.mode: sampled` every batch draws its neighbours as far as the model's `Reach` says. With all
+    neighbours drawn the loss is that of the whole graphs; with some of them it is an estimate.
     """
 
     @abstractmethod
-    def whole(self) -> Graphs:
+    def whole(self) -> WholeGraphs:
         """All that the model propagates over."""
 
     @abstractmethod
-    def prepare_sampling(self) -> tuple[Walk, ...]:
+    def prepare_sampling(self) -> Reach:
         """Which neighbours the rows of a batch's users and items are made of; called once, before training.
 
         Raises:
@@ -157,7 +158,7 @@ class SampledRecommender(PropagatingRecommender):
 
     @abstractmethod
     def propagated_over(self, graphs: Graphs) -> Propagated:
-        """`propagated` over these graphs, with a row for each of their users and items."""
+        """`propagated` over these graphs, with a row for each user and item that they are asked for."""
 
     def propagated(self) -> Propagated:
         return self.propagated_over(self.whole())

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.graph.bipartite import bipartite_relation, sent_to_strangers, train_graph
-from anchorrec_graph.graph.subgraph import Graphs, Walk, user_item_walks
+from anchorrec_graph.graph.graphs import Graphs, WholeGraphs
+from anchorrec_graph.graph.subgraph import Reach
 from anchorrec_graph.losses.regularization import norm_penalty
 from anchorrec_graph.models.base import (
     MODELS,
@@ -52,10 +53,10 @@ class LightGCN(SampledRecommender):
         self.backbone = build_backbone(config.backbone, config.embedding_dim)
 
     def propagate(self, graphs: Graphs | None = None) -> tuple[Tensor, Tensor]:
-        """Final users [U, d] and items [I, d] of the graphs; default the whole ones."""
+        """Final users [U, d] and items [I, d] that the graphs are asked for; default: all."""
         graphs = self.whole() if graphs is None else graphs
         tables = table_rows(self.user, graphs.user_ids), table_rows(self.item, graphs.item_ids)
-        x = self.backbone(torch.cat(tables), graphs.user_item)
+        x = self.backbone.over(torch.cat(tables), graphs.user_item)
         return x[: graphs.num_users], x[graphs.num_users :]
 
     def views(self) -> dict[str, View]:
@@ -73,15 +74,15 @@ class LightGCN(SampledRecommender):
         sent = self.backbone.sent(x, self.graph)[self.num_users :]
         return self.scoring.fold_in({"id": sent_to_strangers(sent, self.graph)}, self.views())
 
-    def whole(self) -> Graphs:
-        return Graphs(self.num_users, self.graph)
+    def whole(self) -> WholeGraphs:
+        return WholeGraphs(self.num_users, self.graph)
 
-    def prepare_sampling(self) -> tuple[Walk, ...]:
+    def prepare_sampling(self) -> Reach:
         self.scoring.check_sampled()
-        return user_item_walks(self.backbone.num_hops())
+        return Reach(self.backbone.num_hops())
 
     def propagated_over(self, graphs: Graphs) -> Propagated:
-        return Propagated(*self.propagate(graphs), {}, graphs.user_ids, graphs.item_ids)
+        return Propagated(*self.propagate(graphs), {}, graphs.asked_users, graphs.asked_items)
 
     def batch_terms(self, propagated: Propagated, batch: Batch) -> dict[str, Tensor]:
         users, items = propagated.user_ids, propagated.item_ids

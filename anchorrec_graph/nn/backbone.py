@@ -10,6 +10,7 @@ from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph.hops import Hops
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.registry import Registry
 from anchorrec_graph.settings import Settings
@@ -31,6 +32,14 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor, graph: Relation) -> Tensor:
         """x [n, d] -> [n, d]."""
+
+    def over(self, x: Tensor, graph: Relation | Hops) -> Tensor:
+        """As `forward`; over `Hops` x [n, d] -> [asked, d], the rows of the nodes that these end at."""
+        return self(x, graph) if isinstance(graph, Relation) else self.along(x, graph)
+
+    def along(self, x: Tensor, hops: Hops) -> Tensor:
+        """`over` hops, as many as `num_hops` says; a subclass may leave out rows that no later step reads."""
+        return hops.kept(self(x, hops.square(len(x))))
 
     def num_hops(self) -> int:
         """How many steps away the nodes are that a node of the output is made of.
@@ -90,9 +99,13 @@ class LightGCNBackbone(Backbone):
         self.num_layers = config.num_layers
 
     def forward(self, x: Tensor, graph: Relation) -> Tensor:
-        total = x
-        for _ in range(self.num_layers):
-            total = graph(total).add_(x)
+        return self.along(x, Hops.whole(graph, self.num_layers))
+
+    def along(self, x: Tensor, hops: Hops) -> Tensor:
+        total = x = hops.begin(x)
+        for step in hops.steps:
+            x = step.kept(x)
+            total = step.relation(total).add_(x)
         return total / (self.num_layers + 1)
 
     def num_hops(self) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anchorrec_graph.data.features import widened
+from anchorrec_graph.graph.hops import Hops
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.graph.row_store import RowStore
 from anchorrec_graph.nn.features import FeatureTable
@@ -43,36 +44,28 @@ class ModalityView(nn.Module):
         self.project = nn.Linear(feature_dim, embedding_dim)
         self.gate = nn.Linear(embedding_dim, embedding_dim) if start == "gate" else None
 
-    def forward(
-        self, features: Tensor, item_table: Tensor, graph: Relation, skip_last: bool = False
-    ) -> Tensor:
-        """The view; with `skip_last` as it is before the last layer, which is what items then send."""
+    def forward(self, features: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
+        return Hops.whole(graph, self.num_layers)(self.start(features, item_table))
+
+    def start(self, features: Tensor, item_table: Tensor) -> Tensor:
+        """:math:`q^m_0`, before it travels."""
         view = torch.cat([self.project(widened(rows)) for rows in features.split(ROWS)])
         if self.gate is not None:
-            view = item_table * torch.sigmoid(self.gate(view))
-        elif self.adds_item_table:
-            view = view + item_table
-        for _ in range(self.num_layers - skip_last):
-            view = graph(view)
-        return view
+            return item_table * torch.sigmoid(self.gate(view))
+        return view + item_table if self.adds_item_table else view
 
-    def of(
-        self, table: FeatureTable, item_table: Tensor, graph: Relation, ids: Tensor | None = None
-    ) -> Tensor:
-        """The view of the items that `ids` names, over a graph of these alone; None: all."""
+    def over(self, table: FeatureTable, item_table: Tensor, hops: Hops, ids: Tensor | None = None) -> Tensor:
+        """The view over `hops` of items that `ids` names, whose ID rows are `item_table`; None: all items."""
         if ids is None:
-            whole: Tensor = self(table.rows, item_table, graph)
-            return whole
+            return hops(self.start(table.rows, item_table))
         if self.pooled is None:
-            part: Tensor = self(table(ids), item_table, graph)
-            return part
-        reached = graph.reached()
-        return self._from_pooled(self.pooled[ids[reached]], reached, item_table, graph)
+            return hops(self.start(table(ids), item_table))
+        return self._from_pooled(self.pooled.index_select(0, hops.kept(ids)), item_table, hops)
 
     def pool(self, table: FeatureTable, graph: Relation, store: RowStore) -> None:
         r"""Make :math:`A_m^L [X, 1]` of frozen features once, what the neighbours' add up to: [I, D + 1].
 
-        From then on `of` takes it for sampled graphs. Nothing is made for a view that does not add the ID
+        From then on `over` takes it for sampled hops. Nothing is made for a view that does not add the ID
         table or has no layers.
         """
         if not self.adds_item_table or self.num_layers == 0:
@@ -90,15 +83,12 @@ class ModalityView(nn.Module):
         sources = features, *graph.csr()
         self.pooled = store.keep(f"pooled|{self.num_layers}", sources, shape, blocks, dim=1)
 
-    def _from_pooled(self, pooled: Tensor, rows: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
-        r"""The view, where a sampled `graph` is too small for the features of all neighbours:
+    def _from_pooled(self, pooled: Tensor, item_table: Tensor, hops: Hops) -> Tensor:
+        r"""The view, where sampled hops are too few for the features of all neighbours:
 
         .. math:: A_m^L (X W^T + 1 b^T + E) = [A_m^L X, A_m^L 1] [W, b]^T + A_m^L E
 
-        Only E travels over the sampled graph; `pooled` [n, D + 1] are rows of `pool`, for items `rows` [n].
+        Only E travels over the sampled graph; `pooled` [v, D + 1] are the rows of `pool` where the hops end.
         """
-        view = item_table
-        for _ in range(self.num_layers):
-            view = graph(view)
         weight = torch.cat([self.project.weight, self.project.bias.unsqueeze(1)], dim=1)
-        return view.index_add(0, rows, functional.linear(widened(pooled), weight))
+        return hops(item_table) + functional.linear(widened(pooled), weight)

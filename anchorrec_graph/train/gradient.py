@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
-from anchorrec_graph.graph.subgraph import SampledBatch
+from anchorrec_graph.graph.graphs import SampledBatch
 from anchorrec_graph.models.base import (
     Propagated,
     PropagatingRecommender,

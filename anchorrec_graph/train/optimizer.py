@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer, SparseAdam
+from torch.optim import Adam, Optimizer
 
 from anchorrec_graph.nn.sharded_table import ShardedTable
+from anchorrec_graph.train.row_adam import RowAdam
 
 
 class AdamOfModel:
-    """Adam, and with `sparse` SparseAdam on every embedding table: only rows with a gradient take a step.
+    """Adam, and with `sparse` `RowAdam` on every embedding table: only rows with a gradient take a step.
 
     A row's moments then rest while no batch reaches it, where Adam's decay. A step costs time by the rows
     that it reaches instead of by the size of the table; the moments take the same memory.
@@ -34,7 +35,7 @@ class AdamOfModel:
         if dense:
             self.parts.append(Adam(dense, lr=learning_rate, fused=True))
         if tables:
-            self.parts.append(SparseAdam([table.weight for table in tables], lr=learning_rate))
+            self.parts.append(RowAdam([table.weight for table in tables], learning_rate))
 
     def set_learning_rate(self, rate: float) -> None:
         for part in self.parts:
@@ -73,6 +74,6 @@ class AdamOfModel:
                 index, _, name = key.partition("/")
                 number = place.get(id(self.parameters[int(index)]))
                 if number is not None:
-                    by_row = isinstance(part, SparseAdam) and name == "step"
+                    by_row = isinstance(part, RowAdam) and name == "step"
                     places.setdefault(number, {})[name] = int(value) if by_row else value
             part.load_state_dict({**part.state_dict(), "state": places})

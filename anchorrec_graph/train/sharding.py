@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anchorrec_graph.errors import ConfigError
-from anchorrec_graph.graph.subgraph import SampledBatch
+from anchorrec_graph.graph.graphs import SampledBatch
 from anchorrec_graph.models.base import Recommender
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train.ranks import Ranks

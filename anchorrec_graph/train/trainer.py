@@ -20,7 +20,7 @@ from anchorrec_graph.data.sampler import NegativeSampler
 from anchorrec_graph.errors import ConfigError, RunError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.graph.bipartite import train_graph
-from anchorrec_graph.graph.subgraph import SampledBatch
+from anchorrec_graph.graph.graphs import SampledBatch
 from anchorrec_graph.models.base import Recommender, SampledRecommender
 from anchorrec_graph.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from anchorrec_graph.train.gradient import add_gradient

@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from anchorrec_graph.graph.bipartite import bipartite_relation
+from anchorrec_graph.graph.graphs import WholeGraphs
 from anchorrec_graph.graph.subgraph import (
     FROM_ITEMS,
     FROM_USERS,
     Csr,
-    Graphs,
+    Reach,
     draw_edges,
     incoming,
-    user_item_walks,
+    item_graph_type,
 )
 
 DRAWS = 20_000
@@ -57,7 +58,7 @@ def test_every_edge_is_drawn_equally_often() -> None:
 
 def test_the_edges_of_both_directions_are_those_of_the_graph() -> None:
     pairs = torch.tensor([[0, 0, 1, 2, 2, 2], [1, 3, 3, 0, 1, 3]])
-    graphs = Graphs(3, bipartite_relation(pairs, 3, 4))
+    graphs = WholeGraphs(3, bipartite_relation(pairs, 3, 4))
     edges = incoming(graphs)
     for user in range(3):
         csr = edges[FROM_ITEMS]
@@ -74,7 +75,13 @@ def test_the_edges_of_both_directions_are_those_of_the_graph() -> None:
 
 
 def test_walks_change_sides_at_every_hop() -> None:
-    users, items = user_item_walks(3)
-    assert users.steps == (FROM_ITEMS, FROM_USERS, FROM_ITEMS)
-    assert items.steps == (FROM_USERS, FROM_ITEMS, FROM_USERS)
-    assert all(walk.steps == () for walk in user_item_walks(0))
+    users, items = Reach(3).walks()
+    assert (users.start, users.steps) == ("user", (FROM_ITEMS, FROM_USERS, FROM_ITEMS))
+    assert (items.start, items.steps) == ("item", (FROM_USERS, FROM_ITEMS, FROM_USERS))
+    assert all(walk.steps == () for walk in Reach(0).walks())
+
+
+def test_users_walk_over_an_item_graph_where_they_gather_its_view() -> None:
+    image, text = item_graph_type("image"), item_graph_type("text")
+    walks = Reach(0, {"image": 2, "text": 1}, ("text",)).walks()[2:]
+    assert walks == (("item", (image, image)), ("item", (text,)), ("user", (FROM_ITEMS, text)))

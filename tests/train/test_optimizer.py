@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from anchorrec_graph.train.optimizer import AdamOfModel
+from anchorrec_graph.train.row_adam import ROWS, RowAdam
 
 
 class Table(nn.Module):
@@ -57,6 +58,25 @@ def test_where_every_row_is_reached_by_row_is_dense() -> None:
     steps(by_row, AdamOfModel(by_row, 0.1, sparse=True), everything)
     torch.testing.assert_close(by_row.table.weight, dense.table.weight)
     torch.testing.assert_close(by_row.head.weight, dense.head.weight)
+
+
+def test_by_row_the_steps_are_those_of_sparse_adam() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(ROWS + 900, 3)
+    ours, theirs = nn.Parameter(rows.clone()), nn.Parameter(rows.clone())
+    by_row, sparse_adam = RowAdam([ours], 0.1), torch.optim.SparseAdam([theirs], lr=0.1)
+    for _ in range(4):
+        index = torch.randint(len(rows), (1, len(rows)))  # some rows twice, some never, more than a block
+        gradient = torch.sparse_coo_tensor(
+            index, torch.randn(len(rows), 3), rows.shape, check_invariants=True
+        )
+        for table, optimizer in ((ours, by_row), (theirs, sparse_adam)):
+            table.grad = gradient.clone()
+            optimizer.step()
+    assert (ours == rows).all(1).any()
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    for name, moment in sparse_adam.state[theirs].items():
+        torch.testing.assert_close(by_row.state[ours][name], moment)
 
 
 def test_it_goes_on_from_its_state_with_the_same_bits() -> None:

@@ -15,7 +15,7 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.config import Config
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate.evaluator import Evaluator
-from anchorrec_graph.graph.subgraph import SampledBatch
+from anchorrec_graph.graph.graphs import SampledBatch
 from anchorrec_graph.models.base import MODELS, Recommender, SampledRecommender, build_model
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.gradient import add_gradient
@@ -56,10 +56,7 @@ def sampled_config(tmp_path: Path, model: dict[str, Any], *overrides: str) -> Co
 
 def in_whole(sampled: SampledBatch) -> Batch:
     """The same batch in row numbers of the whole tables."""
-    users, items = sampled.graphs.user_ids, sampled.graphs.item_ids
-    assert users is not None
-    assert items is not None
-    batch = sampled.batch
+    users, items, batch = sampled.graphs.asked_users, sampled.graphs.asked_items, sampled.batch
     return Batch(users[batch.users], items[batch.positive_items], items[batch.negative_items])
 
 
@@ -131,14 +128,17 @@ def test_a_batch_reaches_part_of_the_shop_only(tmp_path: Path) -> None:
     )  # fmt: skip
     part = next(training(config, config.dataset.load()).batches())
     assert isinstance(part, SampledBatch)
-    relations = [part.graphs.user_item, part.graphs.user_from_item, *part.graphs.item_graphs.values()]
-    for relation in relations:
+    graphs = part.graphs
+    steps = [*graphs.user_item.steps, *(step for hops in graphs.item_graphs.values() for step in hops.steps)]
+    relations = [step.relation for step in steps]
+    for relation in (*relations, graphs.user_from_item):
         assert relation is not None
         rowptr, _, _ = relation.csr()
         assert int(rowptr.diff().max()) <= 2
-    assert part.graphs.num_users < 100
-    assert part.graphs.item_ids is not None
-    assert len(part.graphs.item_ids) < 120
+    assert len(graphs.user_ids) < 100
+    assert len(graphs.item_ids) < 120
+    assert graphs.num_users == len(part.batch.users.unique()) == len(graphs.asked_users)
+    assert graphs.user_item.steps[-1].relation.size[0] == graphs.num_users + len(graphs.asked_items)
 
 
 def test_a_node_draws_for_its_nearest_hop(tmp_path: Path) -> None:
@@ -149,12 +149,9 @@ def test_a_node_draws_for_its_nearest_hop(tmp_path: Path) -> None:
     trainer = training(config, config.dataset.load())
     part = next(trainer.batches())
     assert isinstance(part, SampledBatch)
-    users, items = part.graphs.user_ids, part.graphs.item_ids
-    assert users is not None
-    assert items is not None
-    batch = in_whole(part)
+    users, items, batch = part.graphs.user_ids, part.graphs.item_ids, in_whole(part)
     degree = torch.bincount(trainer.edge_index[1], minlength=40).clamp(max=4)
-    drawn = part.graphs.user_item.csr()[0].diff()
+    drawn = part.graphs.user_item.square(len(users) + len(items)).csr()[0].diff()
     assert drawn[: len(users)][torch.isin(users, batch.users)].eq(4).all()
     near = torch.isin(items, torch.cat([batch.positive_items, batch.negative_items]))
     assert drawn[len(users) :][near].equal(degree[items[near]])
@@ -174,10 +171,8 @@ def test_the_mean_over_draws_is_the_whole_product(tmp_path: Path) -> None:
     for _ in range(150):
         for part in trainer.batches():
             assert isinstance(part, SampledBatch)
-            assert part.graphs.user_ids is not None
-            rows = part.batch.users.unique()
-            ids = part.graphs.user_ids[rows]
-            total[ids] += model.propagated_over(part.graphs).user.detach()[rows]
+            ids = part.graphs.asked_users
+            total[ids] += model.propagated_over(part.graphs).user.detach()
             count[ids] += 1
     seen = count.squeeze(1) > 300
     assert seen.any()
