@@ -1,13 +1,14 @@
 """How time and memory grow with the shop, by stage, and the constants of `anchorrec doctor --plan`.
 
-    python benchmarks/scale.py [--sizes 10000,30000,100000] [--steps 60] [--publish]
+    python benchmarks/scale.py [--sizes 10000,30000,100000] [--steps 60] [--whole] [--publish]
 
 A planted shop of n users, n items and ten pairs per user, features of 384 and 256 columns; AnchorRec
 `default` with sampled softmax and no history view, `train.mode: sampled`, `model.features_on_disk`. Stages:
 data (draw, split, check), graphs (all that the model makes of its features, made anew: item graphs, by
 faiss beyond 50,000 items; fused, reduced and pooled rows), epoch (of training, reckoned from its first
 `--steps` steps, since all are alike; 0: the whole epoch is run), evaluation (encode,
-then rank all items for 10,000 users), and epochs again with fewer neighbours drawn. Every size runs in a
+then rank all items for 10,000 users), and epochs again with fewer neighbours drawn; with --whole the last of
+them, fan-out 3, 1, is run to its end. Every size runs in a
 process of its own; peak memory is the process's, by stage (VmHWM, set back before each; it counts the pages
 of memory maps too).
 """
@@ -43,6 +44,7 @@ USERS_EVALUATED = 10_000
 LEAST_RECALL = 0.8  # at 10^6 items some neighbours in the fused feature are any of the others, by chance
 MEASURES = ("seconds", "processor_s", "peak_gib")
 FEWER = {"epoch 5, 2": (5, 2), "epoch 3, 1": (3, 1)}  # neighbours by hop; "epoch" has the default, 10, 5
+LAST = "epoch 3, 1"
 STAGES = ("data", "graphs", "epoch", "evaluation", *FEWER)
 
 
@@ -80,7 +82,7 @@ def measured(stages: dict[str, dict[str, float]], name: str) -> Iterator[None]:
     }
 
 
-def run(size: int, steps: int) -> dict[str, Any]:
+def run(size: int, steps: int, whole: bool) -> dict[str, Any]:
     """Every stage for a shop of `size` items."""
     config, stages = config_of(size), dict[str, dict[str, float]]()
     with tempfile.TemporaryDirectory() as cache:  # deleted at once: the memory maps stay open
@@ -93,14 +95,15 @@ def run(size: int, steps: int) -> dict[str, Any]:
             trainer = Trainer(model, data, config.train, Evaluator(config.evaluate, data), 0)
     pairs, evaluator = trainer.edge_index.shape[1], trainer.evaluator
     total = -(-pairs // config.train.batch_size)
-    done = reckon_epoch(trainer, steps, total, stages, "epoch")
+    done = {"epoch": reckon_epoch(trainer, steps, total, stages, "epoch")}
     model.eval()
     with measured(stages, "evaluation"), torch.no_grad():
         evaluator.evaluate(model.final(), "validation")
     del trainer  # its moments, before the next one has its own
     for name, num_neighbors in FEWER.items():
         train = config.train.model_copy(update={"num_neighbors": num_neighbors})
-        reckon_epoch(Trainer(model, data, train, evaluator, 0), steps, total, stages, name)
+        wanted = 0 if whole and name == LAST else steps
+        done[name] = reckon_epoch(Trainer(model, data, train, evaluator, 0), wanted, total, stages, name)
     return {
         "items": size, "pairs": pairs, "stages": stages, "steps_run": done,
         "steps_of_epoch": total, "threads": torch.get_num_threads(), **recalls(model),
@@ -140,12 +143,13 @@ def main() -> None:
     )
     parser.add_argument("--sizes", default="10000,30000,100000")
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--whole", action="store_true")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
     results = []
     for size in map(int, args.sizes.split(",")):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            results.append(pool.apply(run, (size, args.steps)))
+            results.append(pool.apply(run, (size, args.steps, args.whole)))
         print(json.dumps(results[-1], indent=1), flush=True)
         report = {"results": results, "growth": growth(results), "environment": environment()}
         if args.publish:
