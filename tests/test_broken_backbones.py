@@ -11,6 +11,7 @@ from example_backbones import GATConfig, examples_registered, restored
 from pydantic import Field
 from torch import Tensor, nn
 
+from anchorrec_graph.graph.hops import Hops
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.nn.backbone import BACKBONES, Backbone, BackboneConfig
 from anchorrec_graph.testing import check_backbone
@@ -105,6 +106,19 @@ class OnePart(Sound):
         return self(x, graph)[row].unsqueeze(0)
 
 
+class TooFewHops(Sound):
+    def num_hops(self) -> int:
+        return 0
+
+
+class OtherAlong(Sound):
+    def num_hops(self) -> int:
+        return 1
+
+    def along(self, x: Tensor, hops: Hops) -> Tensor:
+        return hops.kept(x)
+
+
 class LossyConfig(ProbeConfig):
     layers: int = Field(default=1, exclude=True)
 
@@ -123,6 +137,8 @@ BROKEN_BACKBONES = [
     (Unsaved, "state_dict"),
     (WrongParts, "row_parts sum"),
     (OnePart, "row_parts sum"),
+    (TooFewHops, "num_hops lead"),
+    (OtherAlong, "num_hops lead"),
 ]
 
 

@@ -98,7 +98,7 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
     ) -> HeteroSamplerOutput:
         users, positives, negatives = batch
         reached: dict[str, list[Tensor]] = {USER: [users], ITEM: [positives, negatives]}
-        sources = {kind: edges.csr.column[edges.edge] for kind, edges in drawn.items()}
+        sources = {kind: edges.csr.column.index_select(0, edges.edge) for kind, edges in drawn.items()}
         for kind, edges in drawn.items():
             reached[kind[0]].append(sources[kind])
             reached[kind[2]].append(edges.destination)
@@ -108,8 +108,8 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
             local[kind][ids] = torch.arange(len(ids))
         return HeteroSamplerOutput(
             node=node,
-            row={kind: local[kind[0]][source] for kind, source in sources.items()},
-            col={kind: local[kind[2]][edges.destination] for kind, edges in drawn.items()},
+            row={kind: local[kind[0]].index_select(0, source) for kind, source in sources.items()},
+            col={kind: local[kind[2]].index_select(0, edges.destination) for kind, edges in drawn.items()},
             edge={kind: edges.edge for kind, edges in drawn.items()},
             metadata=(input_id, local[USER][users], local[ITEM][positives], local[ITEM][negatives], None),
         )
@@ -157,11 +157,11 @@ class _Drawn:
 
     def sources(self, rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """The nodes at the other end of the edges of `rows`, drawn now where they were not before."""
-        new = rows[~self.asked[rows]]
+        new = rows[~self.asked.index_select(0, rows)]
         self.asked[new] = True
         place, edge = draw_edges(self.csr, new, count, generator)
-        self.destination = torch.cat([self.destination, new[place]])
+        self.destination = torch.cat([self.destination, new.index_select(0, place)])
         self.edge = torch.cat([self.edge, edge])
         wanted = torch.zeros_like(self.asked)
         wanted[rows] = True
-        return self.csr.column[self.edge[wanted[self.destination]]]
+        return self.csr.column.index_select(0, self.edge[wanted.index_select(0, self.destination)])

@@ -27,26 +27,27 @@ class Graphs(ABC):
 
     @abstractmethod
     def item_hops(self, modality: str, num_layers: int) -> Hops:
-        """`num_layers` steps over an item graph, m -> v: items whose views are read, some by users only."""
+        """`num_layers` steps over an item graph, m -> v: to the items that are asked for, and to those that
+        the users asked for gather, if they do."""
 
     @abstractmethod
-    def asked(self, view: Tensor) -> Tensor:
-        """Of a view of items [v, d] the rows of those asked for [b, d]."""
+    def asked(self, modality: str, view: Tensor) -> Tensor:
+        """Of a modality's view of items [v, d] the rows of those asked for [b, d]."""
 
     def to_users(self, view: Tensor) -> Tensor:
         """One hop from the items of a view [v, d] to the users asked for [a, d].
 
         Raises:
-            ValueError: these graphs have no `user_from_item`.
+            ValueError: users gather no view here.
         """
         if self.user_from_item is None:
-            raise ValueError("graphs without user_from_item")
+            raise ValueError("graphs without user_from_item, or a Reach without to_users")
         rows: Tensor = self.user_from_item(view)
         return rows
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors do not compare
 class WholeGraphs(Graphs):
     """All users and items, from all to all."""
 
@@ -59,12 +60,12 @@ class WholeGraphs(Graphs):
     def item_hops(self, modality: str, num_layers: int) -> Hops:
         return Hops.whole(self.item_graphs[modality], num_layers)
 
-    def asked(self, view: Tensor) -> Tensor:
+    def asked(self, modality: str, view: Tensor) -> Tensor:  # noqa: ARG002
         return view
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors do not compare
 class SampledGraphs(Graphs):
     """The drawn edges by which a batch's users and items, which are those asked for, are reached."""
 
@@ -76,13 +77,17 @@ class SampledGraphs(Graphs):
     item_ids: Tensor
     asked_users: Tensor
     asked_items: Tensor
-    asked_rows: Tensor  # [b] which of the v items are asked for
+    asked_rows: Mapping[str, Tensor]  # [b] which of the v items are asked for, by modality; not in it: all
 
-    def item_hops(self, modality: str, num_layers: int) -> Hops:  # noqa: ARG002
-        return self.item_graphs[modality]
+    def item_hops(self, modality: str, num_layers: int) -> Hops:
+        hops = self.item_graphs[modality]
+        if len(hops.steps) != num_layers:
+            raise ValueError(f"{num_layers} steps over '{modality}', where {len(hops.steps)} were drawn")
+        return hops
 
-    def asked(self, view: Tensor) -> Tensor:
-        return view[self.asked_rows]
+    def asked(self, modality: str, view: Tensor) -> Tensor:
+        rows = self.asked_rows.get(modality)
+        return view if rows is None else view.index_select(0, rows)
 
 
 class SampledBatch(NamedTuple):

@@ -1,4 +1,4 @@
-"""`Hops`: steps of propagation towards some nodes, each over those alone that later steps still read."""
+"""`Hops`: steps of propagation towards some nodes, which leave out what no later step reads."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ class Edges(NamedTuple):
     column: Tensor  # [E] sources
     weight: Tensor  # [E]
 
-    def of(self, part: Tensor | slice) -> Edges:
-        return Edges(self.row[part], self.column[part], self.weight[part])
+    def taken(self, part: Tensor) -> Edges:
+        """Those at the places `part`."""
+        return Edges(*(values.index_select(0, part) for values in self))
 
 
 class Step(NamedTuple):
-    """One step: from the nodes of the step before, or those that propagation starts from, to fewer."""
+    """One step: from the nodes of the step before, or those that propagation starts from, to some of them."""
 
     relation: Relation  # (rows, nodes before)
     rows: Tensor | None = None  # [rows] which of the nodes before these are; None: all, in their order
@@ -45,26 +46,27 @@ class Hops(NamedTuple):
 
     @classmethod
     def towards(cls, asked: Tensor, edges: Edges, size: int, count: int) -> Hops:
-        """`count` steps over `edges` between `size` nodes, to those in `asked` (ascending).
+        """`count` steps over `edges` between `size` nodes, to those in `asked` (ascending, none twice).
 
-        With one step or more, the first starts from all nodes, so that nothing is copied before it.
+        A step ends at the nodes of the next one and at those that send to them. The first of one or more
+        starts from all nodes, so that nothing is copied before it.
         """
         if count == 0:
             return cls((), asked)
-        ends, used = [asked], list[Edges]()
-        for _ in range(count):
-            read = among(ends[-1], size)
-            used.append(edges.of(read[edges.row].nonzero().flatten()))
-            read[used[-1].column] = True
-            ends.append(read.nonzero().flatten())
-        ends[-1] = torch.arange(size)
-        places = [place_of(nodes, size) for nodes in ends]
-        steps = []
-        for end, (row, column, weight) in reversed(list(enumerate(used))):
-            here, before = places[end], places[end + 1]
-            shape = len(ends[end]), len(ends[end + 1])
-            relation = Relation(here[row], before[column], weight, shape)
-            steps.append(Step(relation, before[ends[end]]))
+        end, ends = asked, [asked]
+        for _ in range(count - 1):
+            read = among(end, size)
+            read[edges.column.masked_select(read.index_select(0, edges.row))] = True
+            end = read.nonzero().flatten()
+            ends.append(end)
+        steps, before, place = [], size, None
+        for end in reversed(ends):
+            here = place_of(end, size)
+            row, column, weight = edges.taken(among(end, size).index_select(0, edges.row).nonzero().flatten())
+            column = column if place is None else place.index_select(0, column)
+            relation = Relation(here.index_select(0, row), column, weight, (len(end), before))
+            steps.append(Step(relation, end if place is None else place.index_select(0, end)))
+            before, place = len(end), here
         return cls(tuple(steps))
 
     def begin(self, x: Tensor) -> Tensor:
@@ -78,9 +80,8 @@ class Hops(NamedTuple):
             x = step.kept(x)
         return x
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The products of all steps: x [n, d] of all nodes -> [asked, d]."""
-        x = self.begin(x)
+    def travel(self, x: Tensor) -> Tensor:
+        """The products of all steps: x [n, d] of what `begin` leaves -> [asked, d]."""
         for step in self.steps:
             x = step.relation(x)
         return x

@@ -75,10 +75,6 @@ class Relation(nn.Module):
         (rowptr, column), _ = self.edges.get_csr()
         return rowptr, column, self.weight
 
-    def reached(self) -> Tensor:
-        """The rows that have an edge, ascending."""
-        return self.csr()[0].diff().nonzero().flatten()
-
     @property
     def edge_index(self) -> Tensor:
         """[2, E] in PyG's order (source, destination), for any PyG convolution."""

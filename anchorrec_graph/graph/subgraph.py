@@ -35,10 +35,16 @@ class Reach(NamedTuple):
 
     num_hops: int  # over the user-item graph
     item_hops: Mapping[str, int] = MappingProxyType({})  # over each modality's item graph, for its view
-    to_users: tuple[str, ...] = ()  # modalities whose views users gather from their items
+    to_users: tuple[str, ...] = ()  # those of `item_hops` whose views users gather from their items
 
     def walks(self) -> tuple[Walk, ...]:
-        """The edges that lead there."""
+        """The edges that lead there.
+
+        Raises:
+            ValueError: `to_users` names a modality without `item_hops`.
+        """
+        if lost := set(self.to_users) - set(self.item_hops):
+            raise ValueError(f"to_users without item_hops: {', '.join(sorted(lost))}")
         steps = [FROM_ITEMS, FROM_USERS] * self.num_hops
         walks = [Walk(USER, tuple(steps[: self.num_hops])), Walk(ITEM, tuple(steps[1 : self.num_hops + 1]))]
         for modality, count in self.item_hops.items():
@@ -57,7 +63,7 @@ class Csr(NamedTuple):
     weight: Tensor  # [E]
 
     def degree(self, rows: Tensor) -> Tensor:
-        return self.rowptr[rows + 1] - self.rowptr[rows]
+        return self.rowptr.index_select(0, rows + 1) - self.rowptr.index_select(0, rows)
 
 
 def item_graph_type(modality: str) -> EdgeType:
@@ -82,12 +88,15 @@ def draw_edges(csr: Csr, rows: Tensor, count: int, generator: torch.Generator) -
     Systematic sampling: of d edges in a row those at :math:`(k d + r) // f`, k = 0 .. f - 1, with r
     uniform on 0 .. d - 1. Each is drawn with probability exactly f / d, and no two are the same.
     """
-    start, degree = csr.rowptr[rows], csr.degree(rows)
+    start, degree = csr.rowptr.index_select(0, rows), csr.degree(rows)
     kept = degree if count < 0 else degree.clamp(max=count)
     offset = torch.randint(2**62, degree.shape, generator=generator) % degree.clamp(min=1)
     place = torch.repeat_interleave(kept)
-    rank = torch.arange(len(place)) - (kept.cumsum(0) - kept)[place]
-    return place, start[place] + (rank * degree[place] + offset[place]) // kept[place]
+    first, start, degree, offset, kept = (  # of each drawn edge's row
+        values.index_select(0, place) for values in (kept.cumsum(0) - kept, start, degree, offset, kept)
+    )
+    rank = torch.arange(len(place)) - first
+    return place, start + (rank * degree + offset) // kept
 
 
 def scaled(csr: Csr, edge: Tensor, row: Tensor, column: Tensor, ids: Tensor) -> Edges:
@@ -100,8 +109,8 @@ def scaled(csr: Csr, edge: Tensor, row: Tensor, column: Tensor, ids: Tensor) -> 
         row, column: [E] in local numbers.
         ids: the row of `csr` by local number.
     """
-    found = torch.bincount(row, minlength=len(ids))[row]
-    return Edges(row, column, csr.weight[edge] * (csr.degree(ids)[row] / found))
+    share = csr.degree(ids) / torch.bincount(row, minlength=len(ids))
+    return Edges(row, column, csr.weight.index_select(0, edge) * share.index_select(0, row))
 
 
 def sampled_batch(
@@ -123,27 +132,29 @@ def sampled_batch(
         torch.cat([from_items.column + n, from_users.column]),
         torch.cat([from_items.weight, from_users.weight]),
     )
-    gathered = from_items.of(among(users, n)[from_items.row] if reach.to_users else slice(0))
-    viewed = torch.cat([items, gathered.column]).unique()
-    user_place, item_place, view_place = place_of(users, n), place_of(items, m), place_of(viewed, m)
+    user_place, item_place = place_of(users, n), place_of(items, m)
+    viewed, user_from_item = items, None
+    if reach.to_users:
+        gathered = from_items.taken(among(users, n).index_select(0, from_items.row).nonzero().flatten())
+        viewed = torch.cat([items, gathered.column]).unique()
+        view_place = place_of(viewed, m)
+        row, column = user_place.index_select(0, gathered.row), view_place.index_select(0, gathered.column)
+        user_from_item = Relation(row, column, gathered.weight, (len(users), len(viewed)))
     graphs = SampledGraphs(
         num_users=len(users),
         user_item=Hops.towards(torch.cat([users, items + n]), square, n + m, reach.num_hops),
-        user_from_item=Relation(
-            user_place[gathered.row],
-            view_place[gathered.column],
-            gathered.weight,
-            (len(users), len(viewed)),
-        ),
+        user_from_item=user_from_item,
         item_graphs={
-            modality: Hops.towards(viewed, drawn[item_graph_type(modality)], m, count)
+            modality: Hops.towards(
+                viewed if modality in reach.to_users else items, drawn[item_graph_type(modality)], m, count
+            )
             for modality, count in reach.item_hops.items()
         },
         user_ids=user_ids,
         item_ids=item_ids,
         asked_users=user_ids[users],
         asked_items=item_ids[items],
-        asked_rows=view_place[items],
+        asked_rows=dict.fromkeys(reach.to_users, place_of(viewed, m)[items]),
     )
     rows = user_place[batch.users], item_place[batch.positive_items], item_place[batch.negative_items]
     return SampledBatch(Batch(*rows), graphs)

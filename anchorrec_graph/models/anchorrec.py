@@ -254,8 +254,9 @@ class AnchorRec(SampledRecommender):
         user, item = id_user, id_item
         if self.score_views:
             scoring = sum((views[m] for m in self.score_views), torch.zeros(()))
-            user, item = user + graphs.to_users(scoring), item + graphs.asked(scoring)
-        views = {m: graphs.asked(view) for m, view in views.items()}
+            user = user + graphs.to_users(scoring)
+            item = item + graphs.asked(self.score_views[0], scoring)  # those in the score end alike
+        views = {m: graphs.asked(m, view) for m, view in views.items()}
         if self.decoder is not None:
             item = item + self._recovered(self.decoder, views[self.config.fused])
         return Propagated(user, item, {ID: id_item, **views}, graphs.asked_users, graphs.asked_items)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, final
 
 import torch
 from pydantic import NonNegativeInt
@@ -38,7 +38,7 @@ class Backbone(nn.Module, ABC):
         return self(x, graph) if isinstance(graph, Relation) else self.along(x, graph)
 
     def along(self, x: Tensor, hops: Hops) -> Tensor:
-        """`over` hops, as many as `num_hops` says; a subclass may leave out rows that no later step reads."""
+        """`over` hops, as many as `num_hops` says. A subclass may leave out what no later step reads."""
         return hops.kept(self(x, hops.square(len(x))))
 
     def num_hops(self) -> int:
@@ -87,6 +87,7 @@ class LightGCNBackboneConfig(BackboneConfig):
     num_layers: NonNegativeInt = 2
 
 
+@final
 @BACKBONES.register(LightGCNBackboneConfig)
 class LightGCNBackbone(Backbone):
     r"""LightGCN (He et al., SIGIR 2020): :math:`\frac{1}{L+1} \sum_{l=0}^{L} \hat{A}^l X`.

@@ -45,7 +45,7 @@ class ModalityView(nn.Module):
         self.gate = nn.Linear(embedding_dim, embedding_dim) if start == "gate" else None
 
     def forward(self, features: Tensor, item_table: Tensor, graph: Relation) -> Tensor:
-        return Hops.whole(graph, self.num_layers)(self.start(features, item_table))
+        return Hops.whole(graph, self.num_layers).travel(self.start(features, item_table))
 
     def start(self, features: Tensor, item_table: Tensor) -> Tensor:
         """:math:`q^m_0`, before it travels."""
@@ -57,9 +57,9 @@ class ModalityView(nn.Module):
     def over(self, table: FeatureTable, item_table: Tensor, hops: Hops, ids: Tensor | None = None) -> Tensor:
         """The view over `hops` of items that `ids` names, whose ID rows are `item_table`; None: all items."""
         if ids is None:
-            return hops(self.start(table.rows, item_table))
+            return hops.travel(self.start(table.rows, item_table))
         if self.pooled is None:
-            return hops(self.start(table(ids), item_table))
+            return hops.travel(self.start(table(hops.begin(ids)), hops.begin(item_table)))
         return self._from_pooled(self.pooled.index_select(0, hops.kept(ids)), item_table, hops)
 
     def pool(self, table: FeatureTable, graph: Relation, store: RowStore) -> None:
@@ -91,4 +91,4 @@ class ModalityView(nn.Module):
         Only E travels over the sampled graph; `pooled` [v, D + 1] are the rows of `pool` where the hops end.
         """
         weight = torch.cat([self.project.weight, self.project.bias.unsqueeze(1)], dim=1)
-        return hops(item_table) + functional.linear(widened(pooled), weight)
+        return hops.travel(item_table) + functional.linear(widened(pooled), weight)

@@ -11,6 +11,7 @@ import yaml
 from torch import Tensor
 
 from anchorrec_graph.errors import ConfigError
+from anchorrec_graph.graph.hops import Edges, Hops
 from anchorrec_graph.graph.relation import Relation, normalized_relation
 from anchorrec_graph.nn.backbone import BACKBONES, Backbone, BackboneConfig, build_backbone
 from anchorrec_graph.testing.rules import check_equal, check_finite, require
@@ -157,6 +158,19 @@ def _row_parts(case: BackboneCase) -> None:
         check_equal(f"the sum of the parts of node {row}", parts.sum(0), y[row], TOLERANCE)
 
 
+def _along(case: BackboneCase) -> None:
+    backbone, asked = case.build(), torch.tensor([2, 5, ISOLATED])
+    try:
+        count = backbone.num_hops()
+    except ConfigError:
+        return
+    graph = case.graph()
+    row, column = graph.edge_index.flip(0)
+    hops = Hops.towards(asked, Edges(row, column, graph.weight), NUM_NODES, count)
+    expected = backbone(case.x, graph)[asked]
+    check_equal(f"the output along {count} hops", backbone.over(case.x, hops), expected, TOLERANCE)
+
+
 BACKBONE_RULES: dict[str, Callable[[BackboneCase], None]] = {
     "its settings survive YAML and are registered": _settings,
     "it maps [n, d] to [n, d] in float32": _shape,
@@ -168,5 +182,6 @@ BACKBONE_RULES: dict[str, Callable[[BackboneCase], None]] = {
     "deepcopy and state_dict keep its output": _copies,
     "renumbering the nodes renumbers the output": _equivariant,
     "row_parts sum to its output, or are refused": _row_parts,
+    "num_hops lead to its output, or are refused": _along,
     "messages travel from source to destination": _direction,
 }

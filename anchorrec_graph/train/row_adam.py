@@ -25,6 +25,9 @@ class RowAdam(Optimizer):
     Args:
         tables: parameters [n, d] with sparse gradients over rows.
         learning_rate: :math:`\eta`.
+
+    Raises:
+        ValueError: in `step`, a gradient is dense.
     """
 
     def __init__(self, tables: list[Tensor], learning_rate: float) -> None:
@@ -34,6 +37,11 @@ class RowAdam(Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         for group in self.param_groups:
             for table in group["params"]:
+                if table.grad is not None and not table.grad.is_sparse:
+                    raise ValueError(
+                        "a table has a dense gradient, because the model reads it as a whole, not by rows; "
+                        "train.mode 'sampled' needs table(ids), 'full' does not"
+                    )
                 if table.grad is not None:
                     self._move(table, table.grad.coalesce(), group)
 

@@ -49,7 +49,7 @@ def test_the_nodes_asked_for_get_what_they_get_over_all_nodes(
     edges, wanted, x = edges_of(num_edges, seed), torch.tensor(asked), nodes(SIZE, 4)
     hops, whole = Hops.towards(wanted, edges, SIZE, count), Relation(*edges, (SIZE, SIZE))
     assert len(hops.steps) == count
-    torch.testing.assert_close(hops(x), Hops.whole(whole, count)(x)[wanted])
+    torch.testing.assert_close(hops.travel(hops.begin(x)), Hops.whole(whole, count).travel(x)[wanted])
     assert hops.kept(torch.arange(SIZE)).equal(wanted)
     backbone = LightGCNBackbone(LightGCNBackboneConfig(num_layers=count), 4)
     torch.testing.assert_close(backbone.over(x, hops), backbone(x, whole)[wanted])
@@ -66,15 +66,15 @@ def test_a_backbone_that_does_not_know_hops_travels_over_their_edges(asked: list
     torch.testing.assert_close(ours.over(x, hops), expected)
 
 
-def test_a_step_reads_only_what_later_steps_need() -> None:
+def test_a_step_ends_at_what_the_next_one_reads() -> None:
     chain = Edges(torch.arange(5), torch.arange(5) + 1, torch.ones(5))  # 5 -> 4 -> ... -> 0
     hops = Hops.towards(torch.tensor([0]), chain, 6, 3)
     assert [step.relation.size for step in hops.steps] == [(3, 6), (2, 3), (1, 2)]
     assert [step.relation.weight.numel() for step in hops.steps] == [3, 2, 1]
-    assert hops(torch.arange(6.0).unsqueeze(1)).item() == 3
+    assert hops.travel(torch.arange(6.0).unsqueeze(1)).item() == 3
 
 
 def test_edges_between_all_nodes_where_there_is_no_step() -> None:
     hops = Hops.towards(torch.tensor([2]), edges_of(9, 0), SIZE, 0)
     assert hops.square(SIZE).weight.numel() == 0
-    assert hops(nodes(SIZE, 2)).equal(nodes(SIZE, 2)[[2]])
+    assert hops.begin(nodes(SIZE, 2)).equal(nodes(SIZE, 2)[[2]])

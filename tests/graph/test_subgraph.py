@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,3 +86,8 @@ def test_users_walk_over_an_item_graph_where_they_gather_its_view() -> None:
     image, text = item_graph_type("image"), item_graph_type("text")
     walks = Reach(0, {"image": 2, "text": 1}, ("text",)).walks()[2:]
     assert walks == (("item", (image, image)), ("item", (text,)), ("user", (FROM_ITEMS, text)))
+
+
+def test_a_view_that_users_gather_needs_its_hops() -> None:
+    with pytest.raises(ValueError, match="to_users without item_hops: text"):
+        Reach(2, {"image": 1}, ("image", "text")).walks()

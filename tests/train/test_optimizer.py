@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -77,6 +78,17 @@ def test_by_row_the_steps_are_those_of_sparse_adam() -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     for name, moment in sparse_adam.state[theirs].items():
         torch.testing.assert_close(by_row.state[ours][name], moment)
+
+
+def test_by_row_a_gradient_may_be_empty_but_not_dense() -> None:
+    table = nn.Parameter(torch.randn(5, 3))
+    before, optimizer = table.detach().clone(), RowAdam([table], 0.1)
+    table.grad = torch.sparse_coo_tensor(torch.empty(1, 0), torch.empty(0, 3), (5, 3), check_invariants=True)
+    optimizer.step()
+    assert torch.equal(table, before)
+    table.grad = torch.ones(5, 3)
+    with pytest.raises(ValueError, match=r"dense gradient, because the model reads it as a whole"):
+        optimizer.step()
 
 
 def test_it_goes_on_from_its_state_with_the_same_bits() -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
+from example_backbones import restored
 from tiny_runs import tiny_config
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from anchorrec_graph.config import Config
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.graph.graphs import SampledBatch
+from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.models.base import MODELS, Recommender, SampledRecommender, build_model
+from anchorrec_graph.nn.backbone import BACKBONES, Backbone, BackboneConfig
 from anchorrec_graph.train.fit import fit
 from anchorrec_graph.train.gradient import add_gradient
 from anchorrec_graph.train.history import read_history
@@ -41,6 +44,8 @@ MODELS_HERE: list[dict[str, Any]] = [
     {"name": "anchorrec", **PLAIN, "trainable_features": True, "margin_weight": 0.1, "l2_weight": 0.1},
     {"name": "anchorrec", **PLAIN, "view_start": "feature"},
     {"name": "anchorrec", **PLAIN, "view_start": "gate"},
+    {"name": "anchorrec", **PLAIN, "score_views": [], "backbone": {"name": "lightgcn", "num_layers": 0}},
+    {"name": "anchorrec", **PLAIN, "num_knn_layers": 0, "view_start": "gate"},
 ]
 
 
@@ -91,6 +96,40 @@ def test_with_all_neighbours_it_is_the_loss_of_the_whole_graphs(
         assert ours.keys() == theirs.keys()
         for name, gradient in theirs.items():
             torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+
+
+class Residual(Backbone):
+    """As a user would write it, who knows nothing of `Hops`."""
+
+    def __init__(self, config: ResidualConfig, embedding_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(embedding_dim, embedding_dim))
+
+    def forward(self, x: Tensor, graph: Relation) -> Tensor:
+        return x + torch.tanh(graph(graph(x) @ self.weight))
+
+    def num_hops(self) -> int:
+        return 2
+
+
+class ResidualConfig(BackboneConfig):
+    name: Literal["residual"] = "residual"
+
+
+@pytest.mark.parametrize("name", ["lightgcn", "anchorrec"])
+def test_a_backbone_of_ones_own_samples_if_it_says_its_hops(tmp_path: Path, name: str) -> None:
+    with restored(BACKBONES):
+        BACKBONES.register(ResidualConfig)(Residual)
+        config = sampled_config(tmp_path, {"name": name, **PLAIN}, "train.num_neighbors=[-1]")
+        data = config.dataset.load()
+        model = config.model.model_copy(update={"backbone": ResidualConfig()})
+        trainer = training(config.model_copy(update={"model": model}), data)
+        part = next(trainer.batches())
+        assert isinstance(part, SampledBatch)
+        ours, theirs = gradients(trainer.model, [part]), gradients(trainer.model, [in_whole(part)])
+    assert ours["backbone.weight"].any()
+    for key, gradient in theirs.items():
+        torch.testing.assert_close(ours[key], gradient, rtol=1e-4, atol=1e-6, msg=key)
 
 
 @pytest.mark.parametrize("neighbours", ["[-1]", "[2, 1]"])
