@@ -20,6 +20,7 @@ from torch_geometric.typing import EdgeType
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.data.sampler import NegativeSampler
 from anchorrec_graph.graph.graphs import SampledBatch, WholeGraphs
+from anchorrec_graph.graph.hops import among
 from anchorrec_graph.graph.subgraph import (
     ITEM,
     USER,
@@ -162,6 +163,5 @@ class _Drawn:
         place, edge = draw_edges(self.csr, new, count, generator)
         self.destination = torch.cat([self.destination, new.index_select(0, place)])
         self.edge = torch.cat([self.edge, edge])
-        wanted = torch.zeros_like(self.asked)
-        wanted[rows] = True
-        return self.csr.column.index_select(0, self.edge[wanted.index_select(0, self.destination)])
+        wanted = among(rows, len(self.asked)).index_select(0, self.destination)
+        return self.csr.column.index_select(0, self.edge[wanted])

@@ -133,7 +133,7 @@ def sampled_batch(
         torch.cat([from_items.weight, from_users.weight]),
     )
     user_place, item_place = place_of(users, n), place_of(items, m)
-    viewed, user_from_item = items, None
+    viewed, view_place, user_from_item = items, item_place, None
     if reach.to_users:
         gathered = from_items.taken(among(users, n).index_select(0, from_items.row).nonzero().flatten())
         viewed = torch.cat([items, gathered.column]).unique()
@@ -154,7 +154,7 @@ def sampled_batch(
         item_ids=item_ids,
         asked_users=user_ids[users],
         asked_items=item_ids[items],
-        asked_rows=dict.fromkeys(reach.to_users, place_of(viewed, m)[items]),
+        asked_rows=dict.fromkeys(reach.to_users, view_place[items]),
     )
     rows = user_place[batch.users], item_place[batch.positive_items], item_place[batch.negative_items]
     return SampledBatch(Batch(*rows), graphs)
