@@ -55,7 +55,7 @@ class ShardedTable(nn.Module):
         asks = torch.bincount(ids // self.chunk, minlength=self.ranks.size)
         self.asks, self.gives = asks.tolist(), self.ranks.trade(asks, each, each).tolist()
         self.ids, self.asked = ids, self.ranks.trade(ids, self.asks, self.gives) - self.first
-        rows = self.ranks.trade(self.weight.detach()[self.asked], self.gives, self.asks)
+        rows = self.ranks.trade(self.weight.detach().index_select(0, self.asked), self.gives, self.asks)
         self.rows = rows.requires_grad_()
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class ShardedTable(nn.Module):
             RuntimeError: one was not fetched.
         """
         place = torch.searchsorted(self.ids, ids)
-        known = functional.pad(self.ids, (0, 1), value=-1)[place]
+        known = functional.pad(self.ids, (0, 1), value=-1).index_select(0, place)
         if bool((known != ids).any()):
             raise RuntimeError("rows of a cut table were read that no graph of the batch reaches")
         rows: Tensor = functional.embedding(place, self.rows)
