@@ -20,7 +20,7 @@ from torch_geometric.typing import EdgeType
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.data.sampler import NegativeSampler
 from anchorrec_graph.graph.graphs import SampledBatch, WholeGraphs
-from anchorrec_graph.graph.hops import among
+from anchorrec_graph.graph.hops import among, place_of
 from anchorrec_graph.graph.subgraph import (
     ITEM,
     USER,
@@ -57,6 +57,7 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
         negatives: NegativeSampler,
     ) -> None:
         self.edges, self.reach, self.num_neighbors = incoming(graphs), reach, num_neighbors
+        self.walks = reach.walks()
         num_items = graphs.user_item.size[0] - graphs.num_users
         self.num_nodes = {USER: graphs.num_users, ITEM: num_items}
         self.negatives, self.seed = negatives, 0
@@ -77,11 +78,10 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
         batch = users, positives, self.negatives.sample(users, generator)
         starts = {USER: self._distinct(USER, users), ITEM: self._distinct(ITEM, *batch[1:])}
         drawn = {kind: _Drawn(csr, self.num_nodes[kind[2]]) for kind, csr in self.edges.items()}
-        walks = self.reach.walks()
-        frontiers = [starts[walk.start] for walk in walks]
-        for hop in range(max(len(walk.steps) for walk in walks)):  # a node draws for its nearest hop
+        frontiers = [starts[walk.start] for walk in self.walks]
+        for hop in range(max(len(walk.steps) for walk in self.walks)):  # a node draws for its nearest hop
             count = self.num_neighbors[min(hop, len(self.num_neighbors) - 1)]
-            for place, walk in enumerate(walks):
+            for place, walk in enumerate(self.walks):
                 if hop < len(walk.steps):
                     kind = walk.steps[hop]
                     sources = drawn[kind].sources(frontiers[place], count, generator)
@@ -89,10 +89,7 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
         return self._output(index.input_id, batch, drawn)
 
     def _distinct(self, kind: str, *ids: Tensor) -> Tensor:
-        found = torch.zeros(self.num_nodes[kind], dtype=torch.bool)
-        for part in ids:
-            found[part] = True
-        return found.nonzero().flatten()
+        return among(torch.cat(ids), self.num_nodes[kind]).nonzero().flatten()
 
     def _output(
         self, input_id: Tensor, batch: tuple[Tensor, ...], drawn: Mapping[EdgeType, _Drawn]
@@ -104,9 +101,7 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
             reached[kind[0]].append(sources[kind])
             reached[kind[2]].append(edges.destination)
         node = {kind: self._distinct(kind, *ids) for kind, ids in reached.items()}
-        local = {kind: torch.empty(size, dtype=torch.long) for kind, size in self.num_nodes.items()}
-        for kind, ids in node.items():
-            local[kind][ids] = torch.arange(len(ids))
+        local = {kind: place_of(ids, self.num_nodes[kind]) for kind, ids in node.items()}
         return HeteroSamplerOutput(
             node=node,
             row={kind: local[kind[0]].index_select(0, source) for kind, source in sources.items()},
