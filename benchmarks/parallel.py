@@ -5,8 +5,10 @@
 
 The shop and model of benchmarks/scale.py; a step averages four batches of 2,048 pairs, which the processes
 share (`train.batches_per_step: 4`), so that every number of processes does the same work. `sharded` is
-`sampled` with `train.shard_tables`. Numbers of processes take turns, `--rounds` times; the ratio is that of
-the medians. Also what each process holds: its share of the tables' rows, and its largest memory.
+`sampled` with `train.shard_tables`. Beside several that train together there are as many that train `apart`,
+each for itself at the same time, which exchange nothing: the most that the machine gives. All take turns,
+`--rounds` times; the ratio is that of the medians. Also what each process holds: its share of the tables'
+rows, and its largest memory.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import scale
 import torch
@@ -78,29 +80,47 @@ def work(ranks: Ranks, mode: str, items: int, steps: int) -> dict[str, Any]:
     }
 
 
-def measure(mode: str, size: int, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """What each of `size` processes found, by torchrun."""
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
-    own = [__file__, "--worker", mode, "--items", str(args.items), "--steps", str(args.steps)]
+class Start(NamedTuple):
+    """Processes that run at the same time: they train together, or each for itself."""
+
+    mode: str
+    processes: int
+    apart: bool
+
+
+def measure(start: Start, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """What each process found, by torchrun."""
+    groups, size = (start.processes, 1) if start.apart else (1, start.processes)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
+    own = [__file__, "--worker", start.mode, "--items", str(args.items), "--steps", str(args.steps)]
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK_RESULTS": folder}
-        subprocess.run([*start, *own], check=True, env=environment)
+        running = []
+        for group in range(groups):
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK_RESULTS": f"{folder}/{group}-"}
+            running.append(subprocess.Popen([*launch, *own], env=environment))
+        codes = [process.wait() for process in running]
+        if any(codes):
+            sys.exit(f"{start}: a process failed")
         return [json.loads(path.read_text()) for path in sorted(Path(folder).iterdir())]
 
 
-def rows(found: dict[tuple[str, int], list[list[dict[str, Any]]]]) -> Iterator[dict[str, Any]]:
+def rows(found: dict[Start, list[list[dict[str, Any]]]]) -> Iterator[dict[str, Any]]:
     """One row for each mode and number of processes."""
-    speed = {
-        key: statistics.median(run[0]["steps_per_second"] for run in runs) for key, runs in found.items()
+    rounds = {
+        start: [
+            sum(one["steps_per_second"] for one in run[: start.processes if start.apart else 1])
+            for run in runs
+        ]
+        for start, runs in found.items()
     }
-    first = min(size for _, size in found)
-    for (mode, size), runs in found.items():
+    speed = {start: statistics.median(each) for start, each in rounds.items()}
+    first = min(start.processes for start in found)
+    for start, runs in found.items():
         yield {
-            "mode": mode,
-            "processes": size,
-            "steps_per_second": speed[mode, size],
-            "all_rounds": [run[0]["steps_per_second"] for run in runs],
-            "times_one": speed[mode, size] / speed[mode, first],
+            **start._asdict(),
+            "steps_per_second": speed[start],
+            "all_rounds": rounds[start],
+            "times_one": speed[start] / speed[Start(start.mode, first, apart=False)],
             "largest_share_of_rows": max(rank["rows_held"] / rank["rows"] for rank in runs[0]),
             "peak_gib": max(rank["peak_gib"] for run in runs for rank in run),
             "threads": runs[0][0]["threads"],
@@ -122,12 +142,13 @@ def main() -> None:
     if args.worker:
         with joined() as ranks:
             found = work(ranks, args.worker, args.items, args.steps)
-            Path(os.environ["RANK_RESULTS"], f"{ranks.rank}.json").write_text(json.dumps(found))
+            Path(f"{os.environ['RANK_RESULTS']}{ranks.rank}.json").write_text(json.dumps(found))
         return
-    runs: dict[tuple[str, int], list[list[dict[str, Any]]]] = defaultdict(list)
+    runs: dict[Start, list[list[dict[str, Any]]]] = defaultdict(list)
     sizes = [int(size) for size in args.processes.split(",")]
-    for _, mode, size in itertools.product(range(args.rounds), args.modes.split(","), sizes):
-        runs[mode, size].append(measure(mode, size, args))
+    starts = [(size, apart) for size in sizes for apart in (False, True) if size > 1 or not apart]
+    for _, mode, start in itertools.product(range(args.rounds), args.modes.split(","), starts):
+        runs[Start(mode, *start)].append(measure(Start(mode, *start), args))
     report = {"items": args.items, "rows": list(rows(runs)), "environment": environment()}
     for row in report["rows"]:
         print(row)

@@ -20,7 +20,7 @@ from torch_geometric.typing import EdgeType
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.data.sampler import NegativeSampler
 from anchorrec_graph.graph.graphs import SampledBatch, WholeGraphs
-from anchorrec_graph.graph.hops import among, place_of
+from anchorrec_graph.graph.hops import among, distinct, place_of
 from anchorrec_graph.graph.subgraph import (
     ITEM,
     USER,
@@ -89,7 +89,7 @@ class LinkSampler(BaseSampler):  # type: ignore[misc]
         return self._output(index.input_id, batch, drawn)
 
     def _distinct(self, kind: str, *ids: Tensor) -> Tensor:
-        return among(torch.cat(ids), self.num_nodes[kind]).nonzero().flatten()
+        return distinct(torch.cat(ids), self.num_nodes[kind])
 
     def _output(
         self, input_id: Tensor, batch: tuple[Tensor, ...], drawn: Mapping[EdgeType, _Drawn]

@@ -103,6 +103,11 @@ def among(nodes: Tensor, size: int) -> Tensor:
     return found
 
 
+def distinct(nodes: Tensor, size: int) -> Tensor:
+    """Each of `nodes` once, ascending, without a sort. [n] -> [n or fewer]."""
+    return among(nodes, size).nonzero().flatten()
+
+
 def place_of(nodes: Tensor, size: int) -> Tensor:
     """At each of `nodes` its place among them; what stands elsewhere means nothing. [n] -> [size]."""
     place = torch.zeros(size, dtype=torch.long)

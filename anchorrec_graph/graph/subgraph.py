@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.typing import EdgeType
 
 from anchorrec_graph.graph.graphs import SampledBatch, SampledGraphs, WholeGraphs
-from anchorrec_graph.graph.hops import Edges, Hops, among, place_of
+from anchorrec_graph.graph.hops import Edges, Hops, among, distinct, place_of
 from anchorrec_graph.graph.relation import Relation
 from anchorrec_graph.typing import Batch
 
@@ -125,7 +125,7 @@ def sampled_batch(
         batch: in local numbers.
     """
     n, m = len(user_ids), len(item_ids)
-    users, items = batch.users.unique(), torch.cat(batch[1:]).unique()
+    users, items = distinct(batch.users, n), distinct(torch.cat(batch[1:]), m)
     from_items, from_users = drawn[FROM_ITEMS], drawn[FROM_USERS]
     square = Edges(
         torch.cat([from_items.row, from_users.row + n]),
@@ -136,7 +136,7 @@ def sampled_batch(
     viewed, view_place, user_from_item = items, item_place, None
     if reach.to_users:
         gathered = from_items.taken(among(users, n).index_select(0, from_items.row).nonzero().flatten())
-        viewed = torch.cat([items, gathered.column]).unique()
+        viewed = distinct(torch.cat([items, gathered.column]), m)
         view_place = place_of(viewed, m)
         row, column = user_place.index_select(0, gathered.row), view_place.index_select(0, gathered.column)
         user_from_item = Relation(row, column, gathered.weight, (len(users), len(viewed)))

@@ -1,4 +1,4 @@
-"""The gradient of one optimiser step, over one batch or several that share a propagation."""
+"""The gradient of one optimiser step: of a batch, of several that share a propagation, of all ranks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anchorrec_graph.graph.graphs import SampledBatch
 from anchorrec_graph.models.base import (
@@ -15,6 +15,7 @@ from anchorrec_graph.models.base import (
     Recommender,
     SampledRecommender,
 )
+from anchorrec_graph.train.ranks import Ranks, cut_weights
 from anchorrec_graph.typing import Batch
 
 Terms = dict[str, Tensor]
@@ -71,3 +72,39 @@ def _add(loss_terms: Callable[[T], Terms], batches: Sequence[T], count: int) -> 
             totals[name] = totals.get(name, 0.0) + float(term.detach()) / count
         (torch.stack([term.double() for term in terms.values()]).sum() / count).backward()
     return totals
+
+
+def sum_over_ranks(model: Recommender, terms: dict[str, float], ranks: Ranks) -> dict[str, float]:
+    """Add up the ranks' parts of a step: gradients in place, and the terms' values, which are returned.
+
+    A parameter that no rank's batches reached keeps no gradient, as in one process. Cut tables do not
+    take part.
+    """
+    if ranks.size == 1:
+        return terms
+    cut = cut_weights(model)
+    parameters = [parameter for name, parameter in model.named_parameters() if name not in cut]
+    kinds = [None if p.grad is None else p.grad.is_sparse for p in parameters]
+    parts = ranks.gather([terms, kinds])
+    totals: dict[str, float] = {}
+    for values, _ in parts:
+        for name, value in values.items():
+            totals[name] = totals.get(name, 0.0) + value
+    used = []
+    for parameter, found in zip(parameters, zip(*(kinds for _, kinds in parts), strict=True), strict=True):
+        known = [sparse for sparse in found if sparse is not None]
+        if known:
+            parameter.grad = _gradient(parameter, sparse=all(known))
+            used.append(parameter.grad)
+    ranks.add(used)
+    return totals
+
+
+def _gradient(parameter: nn.Parameter, sparse: bool) -> Tensor:
+    """The parameter's gradient, or zero, in the layout that all ranks give theirs."""
+    if parameter.grad is None:
+        no_rows = torch.empty(1, 0, dtype=torch.long), parameter.new_empty(0, *parameter.shape[1:])
+        return torch.sparse_coo_tensor(*no_rows, parameter.shape) if sparse else torch.zeros_like(parameter)
+    if sparse:
+        return parameter.grad.coalesce()
+    return parameter.grad.to_dense() if parameter.grad.is_sparse else parameter.grad

@@ -29,6 +29,7 @@ from anchorrec_graph.nn.sharded_table import ShardedTable
 T = TypeVar("T")
 MEETING = timedelta(minutes=5)  # until every process has started
 REFUSED = "anchorrec/refused"  # in the store that torchrun keeps: the error that no restart mends
+SMALL = 1 << 16  # numbers
 TIMEOUT = timedelta(hours=2)  # for one exchange; the longest is the wait for what only the first rank makes
 
 
@@ -77,11 +78,24 @@ class Ranks(NamedTuple):
         return slice(min(first * block_size, count), min(last * block_size, count))
 
     def add(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its sum over the ranks, the same bits on all of them."""
-        if self.size > 1:
-            with exchange():
-                for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
-                    work.wait()
+        """Replace each tensor by its sum over the ranks, the same bits on all of them.
+
+        Small ones of a type travel together: an exchange of its own costs each of them about a millisecond.
+        """
+        if self.size == 1:
+            return
+        alone: list[Tensor] = []
+        small: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in tensors:
+            is_small = not tensor.is_sparse and tensor.numel() <= SMALL
+            (small.setdefault(tensor.dtype, []) if is_small else alone).append(tensor)
+        joint = [torch.cat([tensor.flatten() for tensor in group]) for group in small.values()]
+        with exchange():
+            for work in [dist.all_reduce(tensor, async_op=True) for tensor in alone + joint]:
+                work.wait()
+        for group, total in zip(small.values(), joint, strict=True):
+            for tensor, part in zip(group, total.split([t.numel() for t in group]), strict=True):
+                tensor.copy_(part.view_as(tensor))
 
     def trade(self, rows: Tensor, sent: list[int], received: list[int]) -> Tensor:
         """Send `sent[r]` of the rows, in their order, to rank r; what the others sent, in order of rank.
@@ -131,33 +145,6 @@ class Ranks(NamedTuple):
             with exchange():
                 dist.barrier()
 
-    def add_gradients(self, model: nn.Module, terms: dict[str, float]) -> dict[str, float]:
-        """Add up the ranks' parts of a step: gradients in place, and the terms' values, which are returned.
-
-        A parameter that no rank's batches reached keeps no gradient, as in one process. Cut tables do not
-        take part.
-        """
-        if self.size == 1:
-            return terms
-        cut = cut_weights(model)
-        parameters = [parameter for name, parameter in model.named_parameters() if name not in cut]
-        kinds = [None if p.grad is None else p.grad.is_sparse for p in parameters]
-        parts = self.gather([terms, kinds])
-        totals: dict[str, float] = {}
-        for values, _ in parts:
-            for name, value in values.items():
-                totals[name] = totals.get(name, 0.0) + value
-        used = []
-        for parameter, found in zip(
-            parameters, zip(*(kinds for _, kinds in parts), strict=True), strict=True
-        ):
-            known = [sparse for sparse in found if sparse is not None]
-            if known:
-                parameter.grad = _gradient(parameter, sparse=all(known))
-                used.append(parameter.grad)
-        self.add(used)
-        return totals
-
     def draw_apart(self, *place: int) -> None:
         """Give the dropout and noise of every rank but the first numbers of its own, anew at each `place`.
 
@@ -175,16 +162,6 @@ class Ranks(NamedTuple):
         """
         if self.size > 1 and len(set(self.gather(digest()))) > 1:
             raise TrainingError(f"{what} differ between the {self.size} processes; train with one")
-
-
-def _gradient(parameter: nn.Parameter, sparse: bool) -> Tensor:
-    """The parameter's gradient, or zero, in the layout that all ranks give theirs."""
-    if parameter.grad is None:
-        no_rows = torch.empty(1, 0, dtype=torch.long), parameter.new_empty(0, *parameter.shape[1:])
-        return torch.sparse_coo_tensor(*no_rows, parameter.shape) if sparse else torch.zeros_like(parameter)
-    if sparse:
-        return parameter.grad.coalesce()
-    return parameter.grad.to_dense() if parameter.grad.is_sparse else parameter.grad
 
 
 ALONE = Ranks()

@@ -23,7 +23,7 @@ from anchorrec_graph.graph.bipartite import train_graph
 from anchorrec_graph.graph.graphs import SampledBatch
 from anchorrec_graph.models.base import Recommender, SampledRecommender
 from anchorrec_graph.train.checkpoint import Progress, load_checkpoint, save_checkpoint
-from anchorrec_graph.train.gradient import add_gradient
+from anchorrec_graph.train.gradient import add_gradient, sum_over_ranks
 from anchorrec_graph.train.history import History
 from anchorrec_graph.train.optimizer import AdamOfModel
 from anchorrec_graph.train.progress import Display
@@ -218,7 +218,7 @@ class Trainer:
         if self.sharding is not None:
             self.sharding.fetch(batches)
         values = add_gradient(self.model, batches, count)
-        values = self.ranks.add_gradients(self.model, values)
+        values = sum_over_ranks(self.model, values, self.ranks)
         if self.sharding is not None:
             self.sharding.send_back()
         for name, value in values.items():

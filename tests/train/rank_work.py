@@ -29,7 +29,7 @@ from anchorrec_graph.models.base import Recommender, build_model
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train import ranks as module
 from anchorrec_graph.train.fit import fit
-from anchorrec_graph.train.ranks import Ranks, weights_digest
+from anchorrec_graph.train.ranks import SMALL, Ranks, weights_digest
 from anchorrec_graph.train.sharding import Sharding
 from anchorrec_graph.train.trainer import Trainer
 from anchorrec_graph.typing import Batch, Embeddings
@@ -98,10 +98,16 @@ def exchanges(ranks: Ranks) -> None:
     assert gathered[ranks.rank] == value
     assert ranks.first(lambda: ranks.rank) == 0
     assert ranks.first(lambda: None) is None
-    tensors = [torch.full((2, 3), ranks.rank), torch.tensor(1.5)]
+    total, turned = sum(range(ranks.size)), torch.tensor([[1.0, 2.0], [3.0, 4.0]]).T
+    one_row = torch.sparse_coo_tensor([[ranks.rank]], [1.0], (ranks.size,))
+    tensors = [torch.full((2, 3), 2**53 + ranks.rank), torch.tensor(1.5), turned, one_row]
+    tensors += [torch.full((SMALL + 1,), float(ranks.rank)), torch.empty(0)]
     ranks.add(tensors)
-    assert tensors[0].unique().tolist() == [sum(range(ranks.size))]
+    assert tensors[0].unique().tolist() == [2**53 * ranks.size + total]  # through no float
     assert float(tensors[1]) == 1.5 * ranks.size
+    assert turned.tolist() == [[ranks.size, 3 * ranks.size], [2 * ranks.size, 4 * ranks.size]]
+    assert one_row.to_dense().tolist() == [1] * ranks.size
+    assert tensors[4].unique().tolist() == [total]
     ranks.check_equal("the letters", lambda: "a")
     for different in (0, ranks.size - 1):
         letter = "b" if ranks.rank == different else "a"
