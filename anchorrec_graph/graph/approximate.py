@@ -27,6 +27,8 @@ ENOUGH = 0.95  # share of the trial's neighbours with which no further search is
 SLACK = 0.02  # of that share, for which no dearer search is taken
 AIM = 0.92  # up to this share SLACK does not count; so every `least_recall` up to .9 leads to the same lists
 LISTS = (2, 4, 8, 16, 32)  # that `ivf` reads
+PARTS = 32  # of the items, one sought after the other
+NUMBERS = 1 << 25  # of rows that are sought together
 ROUNDING = 1e-6  # of a cosine: who is as near as the k-th neighbour counts as found
 
 Search = Callable[[Tensor, int], Tensor]  # unit rows [b, d], count -> places [b, count or more], -1: none
@@ -54,7 +56,8 @@ class _Rows(NamedTuple):
         return cls(features, norm, norm.nonzero().flatten())
 
     def unit(self, index: Tensor) -> Tensor:
-        return widened(self.values[index]) / self.norm[index].unsqueeze(-1)
+        rows = self.values.index_select(0, index.flatten()).view(*index.shape, self.values.shape[1])
+        return widened(rows) / self.norm[index].unsqueeze(-1)
 
     def drawn(self, count: int, seed: int) -> Tensor:
         """At most `count` of the items, ascending, the same ones every time."""
@@ -181,9 +184,9 @@ def _nearest(rows: _Rows, config: KnnConfig, block_size: int, method: str) -> tu
     neighbour = torch.zeros(cosine.shape, dtype=torch.long)
     if len(rows.items):
         trial, search = _chosen(rows, config, block_size, method)
-        blocks = rows.items.split(queries(config.k, block_size))
+        blocks = rows.items.split(queries(size, rows.values.shape[1], block_size))
         shares = [blocks[rank :: team().size] for rank in range(team().size)]
-        mine = [_found(rows, items, search, config) for items in shares[team().rank]]
+        mine = [_found(rows, items, search, config, block_size) for items in shares[team().rank]]
         counts, order = [sum(map(len, share)) for share in shares], torch.cat(list(itertools.chain(*shares)))
         none = cosine[:0], neighbour[:0]
         found = (torch.cat(parts) for parts in zip(none, *mine, strict=True))
@@ -191,16 +194,28 @@ def _nearest(rows: _Rows, config: KnnConfig, block_size: int, method: str) -> tu
     return cosine, neighbour, trial
 
 
-def queries(k: int, block_size: int = BLOCK) -> int:
-    """Items whose neighbours are sought at a time; as many processes as there are such parts can share."""
-    return max(1, 16 * block_size // (k + 1))
+def queries(count: int, columns: int, block_size: int = BLOCK) -> int:
+    """Of `count` items how many are sought together; as many processes as there are such parts can share."""
+    return max(1, min(NUMBERS // columns, max(block_size, math.ceil(count / PARTS))))
 
 
-def _found(rows: _Rows, items: Tensor, search: Search, config: KnnConfig) -> tuple[Tensor, Tensor]:
+def _found(
+    rows: _Rows, items: Tensor, search: Search, config: KnnConfig, block_size: int
+) -> tuple[Tensor, Tensor]:
     """Cosines and row numbers [b, k] of the nearest of the items [b] that a search finds."""
-    unit, k = rows.unit(items), min(config.k, len(rows.norm))
-    place = search(unit, min(k + 1, len(rows.items)))  # one more, because an item finds itself
-    other = rows.items[place.clamp(min=0)]
+    unit, k = rows.unit(items), config.k
+    places = search(unit, min(k + 1, len(rows.items)))  # one more, because an item finds itself
+    size = max(1, 16 * block_size // (k + 1))  # items whose found rows exist at a time
+    parts = zip(items.split(size), unit.split(size), places.split(size), strict=True)
+    cosine, neighbour = zip(*(_nearest_of(rows, *part, config) for part in parts), strict=True)
+    return torch.cat(cosine), torch.cat(neighbour)
+
+
+def _nearest_of(
+    rows: _Rows, items: Tensor, unit: Tensor, place: Tensor, config: KnnConfig
+) -> tuple[Tensor, Tensor]:
+    """The nearest [b, k] of the items' found rows, which stand at the places [b, m]."""
+    k, other = min(config.k, len(rows.norm)), rows.items[place.clamp(min=0)]
     near = torch.bmm(rows.unit(other), unit.unsqueeze(2)).squeeze(2)
     none = place < 0 if config.include_self else (place < 0) | (other == items[:, None])
     best = near.masked_fill_(none, -torch.inf).topk(min(k, place.shape[1]), dim=1)
@@ -223,7 +238,7 @@ def _chosen(rows: _Rows, config: KnnConfig, block_size: int, method: str) -> tup
     trial = _Sample.of(rows, rows.drawn(TRIAL, TRIAL_SEED), config, block_size)
     aim, tried = _aim(config), list[tuple[float, Search]]()
     for search in _searches(rows, config, block_size, method):
-        share = trial.share(_found(rows, trial.items, search, config)[0])
+        share = trial.share(_found(rows, trial.items, search, config, block_size)[0])
         tried.append((team().gather(share)[0], search))
         if tried[-1][0] >= max(ENOUGH, aim):
             break

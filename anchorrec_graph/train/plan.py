@@ -183,7 +183,7 @@ def _knn_seconds(shop: Shop, processes: int) -> float:
         pair = PAIR_SECONDS * (shop.modalities + 1) + COLUMN_SECONDS * columns
         search = shop.items**2 * pair * _largest_part(math.ceil(shop.items / BLOCK), processes)
     else:
-        parts = math.ceil(shop.items / queries(shop.k))
+        parts = math.ceil(shop.items / queries(int(shop.items), shop.fused))
         search = columns * _ivf_seconds(shop.items, min(processes, parts))
     return search + shop.items * columns * FEATURE_SECONDS
 

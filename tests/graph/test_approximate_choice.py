@@ -19,7 +19,7 @@ def taken(monkeypatch: pytest.MonkeyPatch, shares: list[float], least: float) ->
     """The share of the search that is taken, and how many were tried. A search is its share here."""
     tried = []
 
-    def found(_rows: Any, _items: Tensor, one: Any, _config: Any) -> tuple[Any, None]:
+    def found(_rows: Any, _items: Tensor, one: Any, *_: Any) -> tuple[Any, None]:
         tried.append(one)
         return one, None
 

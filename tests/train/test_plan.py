@@ -11,6 +11,7 @@ import pytest
 from anchorrec_graph.config import load_config
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.evaluate.evaluator import Evaluator
+from anchorrec_graph.graph.approximate import PARTS
 from anchorrec_graph.models.base import build_model
 from anchorrec_graph.train.plan import FULL_ITEMS, GIB, Stage, plan, verdict
 from anchorrec_graph.train.shop import Shop, keys, read_shop
@@ -123,7 +124,7 @@ def test_inverted_lists_are_quadratic_in_the_end_and_in_part_not_shared() -> Non
     one, two, many = (seconds("item graphs", cores=cores) for cores in (1, 2, 1000))
     assert 1.2 < one / two < 1.6
     assert many > 0.5 * one
-    assert many == seconds("item graphs", cores=672)  # parts of 1,489 items
+    assert many == seconds("item graphs", cores=PARTS)
 
 
 def test_a_process_more_takes_no_more_memory_for_graphs() -> None:

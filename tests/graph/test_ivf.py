@@ -1,0 +1,53 @@
+"""Inverted lists read once for many rows, against faiss's own search of every row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("faiss")
+
+from anchorrec_graph.graph import ivf
+
+LISTS = 12
+
+
+@pytest.fixture(scope="module")
+def rows() -> Tensor:
+    found = torch.randn(300, 16, generator=torch.Generator().manual_seed(0))
+    found[40:80] = found[40]  # a list of these, and others that may stay empty
+    unit: Tensor = found / found.norm(dim=1, keepdim=True)
+    return unit
+
+
+@pytest.fixture(scope="module")
+def index(rows: Tensor) -> Any:
+    return ivf.build_index(rows, rows.split(100), LISTS)
+
+
+@pytest.mark.parametrize("scores", [1, 50, 1 << 24])
+@pytest.mark.parametrize("lists", [1, 3, LISTS, 100])
+def test_what_faiss_finds_row_by_row(
+    monkeypatch: pytest.MonkeyPatch, index: Any, rows: Tensor, lists: int, scores: int
+) -> None:
+    import faiss
+
+    monkeypatch.setattr(ivf, "SCORES", scores)
+    found = ivf.search_index(index, rows, 4, lists)
+    params = faiss.SearchParametersIVF(nprobe=lists)  # type: ignore[call-arg]
+    products, expected = index.search(rows.numpy(), 6, params=params)
+    assert found.shape == (300, 6)
+    assert ((found < 0) == torch.from_numpy(expected < 0)).all()
+    held = rows.half().float()[found.clamp(min=0)]
+    ours = (held @ rows[:, :, None]).squeeze(2).where(found >= 0, -torch.inf)
+    theirs = torch.from_numpy(products).where(found >= 0, -torch.inf)
+    torch.testing.assert_close(ours, theirs)  # equal rows stand in any order
+    assert all(len(set(row[row >= 0].tolist())) == int((row >= 0).sum()) for row in found)
+
+
+def test_fewer_rows_than_asked_for(rows: Tensor) -> None:
+    few = ivf.build_index(rows[:3], [rows[:3]], 1)
+    assert ivf.search_index(few, rows[:2], 4, 2).sort(dim=1).values.tolist() == [[-1, -1, -1, 0, 1, 2]] * 2
