@@ -38,7 +38,7 @@ from anchorrec_graph.graph.sharing import shared_by
 from anchorrec_graph.models.base import build_model
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train.environment import environment
-from anchorrec_graph.train.ranks import Ranks, joined
+from anchorrec_graph.train.ranks import ALONE, Ranks, joined
 from anchorrec_graph.train.trainer import Trainer, deterministic
 
 RESULTS = Path("benchmarks/results/parallel.json")
@@ -54,14 +54,19 @@ def config_of(mode: str, items: int) -> Config:
     return scale.config_of(items, f"train.batches_per_step={BATCHES}", *MODES[mode])
 
 
-def work(ranks: Ranks, mode: str, items: int, steps: int) -> dict[str, Any]:
-    """Steps per second after one that does not count, and what this process holds."""
+def work(ranks: Ranks, mode: str, items: int, steps: int, apart: bool = False) -> dict[str, Any]:
+    """Steps per second after one that does not count, and what this process holds.
+
+    Args:
+        apart: train as if alone, from the moment at which all begin to that at which the last ends.
+    """
+    together = ALONE if apart else ranks
     config = config_of(mode, items)
     data = config.dataset.load()
     torch.manual_seed(0)
-    with shared_by(ranks):
+    with shared_by(together):
         model = build_model(config.model, data)
-    trainer = Trainer(model, data, config.train, Evaluator(config.evaluate, data, ranks), 0, ranks)
+    trainer = Trainer(model, data, config.train, Evaluator(config.evaluate, data, together), 0, together)
     with deterministic():
         rest = itertools.chain.from_iterable(trainer.steps() for _ in itertools.count())
         trainer.step(*next(rest))
@@ -90,27 +95,19 @@ class Start(NamedTuple):
 
 def measure(start: Start, args: argparse.Namespace) -> list[dict[str, Any]]:
     """What each process found, by torchrun."""
-    groups, size = (start.processes, 1) if start.apart else (1, start.processes)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(start.processes)]
     own = [__file__, "--worker", start.mode, "--items", str(args.items), "--steps", str(args.steps)]
     with tempfile.TemporaryDirectory() as folder:
-        running = []
-        for group in range(groups):
-            environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK_RESULTS": f"{folder}/{group}-"}
-            running.append(subprocess.Popen([*launch, *own], env=environment))
-        codes = [process.wait() for process in running]
-        if any(codes):
-            sys.exit(f"{start}: a process failed")
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK_RESULTS": folder}
+        apart = ["--apart"] if start.apart else []
+        subprocess.run([sys.executable, "-m", *launch, *own, *apart], check=True, env=environment)
         return [json.loads(path.read_text()) for path in sorted(Path(folder).iterdir())]
 
 
 def rows(found: dict[Start, list[list[dict[str, Any]]]]) -> Iterator[dict[str, Any]]:
     """One row for each mode and number of processes."""
     rounds = {
-        start: [
-            sum(one["steps_per_second"] for one in run[: start.processes if start.apart else 1])
-            for run in runs
-        ]
+        start: [sum(one["steps_per_second"] for one in (run if start.apart else run[:1])) for run in runs]
         for start, runs in found.items()
     }
     speed = {start: statistics.median(each) for start, each in rounds.items()}
@@ -138,11 +135,12 @@ def main() -> None:
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         with joined() as ranks:
-            found = work(ranks, args.worker, args.items, args.steps)
-            Path(f"{os.environ['RANK_RESULTS']}{ranks.rank}.json").write_text(json.dumps(found))
+            found = work(ranks, args.worker, args.items, args.steps, args.apart)
+            Path(os.environ["RANK_RESULTS"], f"{ranks.rank}.json").write_text(json.dumps(found))
         return
     runs: dict[Start, list[list[dict[str, Any]]]] = defaultdict(list)
     sizes = [int(size) for size in args.processes.split(",")]

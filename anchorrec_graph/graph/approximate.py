@@ -27,8 +27,8 @@ ENOUGH = 0.95  # share of the trial's neighbours with which no further search is
 SLACK = 0.02  # of that share, for which no dearer search is taken
 AIM = 0.92  # up to this share SLACK does not count; so every `least_recall` up to .9 leads to the same lists
 LISTS = (2, 4, 8, 16, 32)  # that `ivf` reads
-PARTS = 32  # of the items, one sought after the other
-NUMBERS = 1 << 25  # of rows that are sought together
+PARTS = 32  # of the items, sought one after the other
+ROWS, NUMBERS = 1 << 16, 1 << 25  # of a part, at most: its items, and their features' entries
 ROUNDING = 1e-6  # of a cosine: who is as near as the k-th neighbour counts as found
 
 Search = Callable[[Tensor, int], Tensor]  # unit rows [b, d], count -> places [b, count or more], -1: none
@@ -105,7 +105,7 @@ def approximate_knn_edges(features: Tensor, config: KnnConfig, block_size: int =
 
     Args:
         features: [n, d] of any floating type, also from a memory map; the index holds a copy.
-        block_size: items that are widened at a time.
+        block_size: items that are widened at a time while they are indexed and compared with the samples.
 
     Raises:
         ConfigError: faiss is missing, or the recall is below `least_recall`.
@@ -196,7 +196,7 @@ def _nearest(rows: _Rows, config: KnnConfig, block_size: int, method: str) -> tu
 
 def queries(count: int, columns: int, block_size: int = BLOCK) -> int:
     """Of `count` items how many are sought together; as many processes as there are such parts can share."""
-    return max(1, min(NUMBERS // columns, max(block_size, math.ceil(count / PARTS))))
+    return max(1, min(ROWS, NUMBERS // columns, max(block_size, math.ceil(count / PARTS))))
 
 
 def _found(

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anchorrec_graph.graph.hops import distinct, place_of
-
 
 class Exchange(Protocol):
     """What a table needs of the processes (`train.ranks.Ranks`)."""
@@ -76,13 +74,9 @@ class ShardedTable(nn.Module):
         """Bring the gradients of the fetched rows to their owners; all processes call this together."""
         found = torch.zeros_like(self.rows) if self.rows.grad is None else self.rows.grad
         gradient = self.ranks.trade(found, self.asks, self.gives)
-        own = len(self.weight)
-        rows = distinct(self.asked, own)
-        place = place_of(rows, own).index_select(0, self.asked)
-        total = gradient.new_zeros(len(rows), *gradient.shape[1:]).index_add_(0, place, gradient)
         self.weight.grad = torch.sparse_coo_tensor(
-            rows.unsqueeze(0), total, self.weight.shape, check_invariants=False, is_coalesced=True
-        )
+            self.asked.unsqueeze(0), gradient, self.weight.shape, check_invariants=False
+        ).coalesce()
 
     def gathered(self, own: Tensor) -> Tensor:
         """All rows [n, ...] of something of which every process holds those of its part of the table."""

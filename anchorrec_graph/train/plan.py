@@ -184,7 +184,7 @@ def _knn_seconds(shop: Shop, processes: int) -> float:
         search = shop.items**2 * pair * _largest_part(math.ceil(shop.items / BLOCK), processes)
     else:
         parts = math.ceil(shop.items / queries(int(shop.items), shop.fused))
-        search = columns * _ivf_seconds(shop.items, min(processes, parts))
+        search = columns * _ivf_seconds(shop.items, parts / math.ceil(parts / processes))
     return search + shop.items * columns * FEATURE_SECONDS
 
 
@@ -198,7 +198,7 @@ def _largest_part(blocks: int, processes: int) -> float:
     return (2 * own * blocks - processes * own * (own - 1)) / (blocks * (blocks + 1))
 
 
-def _ivf_seconds(items: float, processes: int) -> float:
+def _ivf_seconds(items: float, gained: float) -> float:
     r"""Of a column: what each process does alone in one thread, and its part of what all share.
 
     With l = n / 500 lists and t = min(n, 64 l) rows trained, products of 2 flops at `FLOPS` a second:

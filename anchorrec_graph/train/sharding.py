@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from anchorrec_graph.errors import ConfigError
 from anchorrec_graph.graph.graphs import SampledBatch
-from anchorrec_graph.graph.hops import distinct
 from anchorrec_graph.models.base import Recommender
 from anchorrec_graph.nn.sharded_table import ShardedTable
 from anchorrec_graph.train.ranks import Ranks
@@ -47,7 +46,7 @@ class Sharding:
             for part in graphs:
                 ids = part.user_ids if name == "user" else part.item_ids
                 reached += [] if ids is None else [ids]
-            table.fetch(distinct(torch.cat(reached), table.num_embeddings))
+            table.fetch(torch.cat(reached).unique())
 
     def send_back(self) -> None:
         """Bring the gradients of a step to the owners of the rows."""

@@ -207,10 +207,11 @@ def test_several_processes_are_compared_by_medians(monkeypatch: pytest.MonkeyPat
     assert alone["rows_held"] == alone["rows"] == 240
     assert alone["steps_per_second"] > 0
     half = {**alone, "rows_held": 120}
-    speeds = {("full", 1): [[{**alone, "steps_per_second": s}] for s in (2.0, 9.0, 1.0)]}
-    speeds["full", 2] = [
+    speeds = {parallel.Start("full", 1, False): [[{**alone, "steps_per_second": s}] for s in (2.0, 9.0, 1.0)]}
+    speeds[parallel.Start("full", 2, False)] = [
         [{**half, "steps_per_second": s}, {**half, "rows_held": 130}] for s in (3.0, 4.0, 0.1)
     ]
-    one, two = parallel.rows(speeds)
-    assert (one["times_one"], two["times_one"]) == (1.0, 1.5)
+    speeds[parallel.Start("full", 2, True)] = [[{**alone, "steps_per_second": s} for s in (1.5, 1.75)]]
+    one, two, apart = parallel.rows(speeds)
+    assert (one["times_one"], two["times_one"], apart["times_one"]) == (1.0, 1.5, 1.625)
     assert two["largest_share_of_rows"] == pytest.approx(130 / 240)
