@@ -208,7 +208,7 @@ def _ivf_seconds(items: float, gained: float) -> float:
     lists = max(1.0, items / ivf.LIST_SIZE)
     trained = min(items, lists * ivf.TRAINING)
     alone = ivf.ITERATIONS * trained * lists + items * lists + (SAMPLE + TRIAL) * items
-    return 2 * alone / FLOPS + (2 * items * lists / FLOPS + items * READ_SECONDS) / processes
+    return 2 * alone / FLOPS + (2 * items * lists / FLOPS + items * READ_SECONDS) / gained
 
 
 def _evaluation_seconds(shop: Shop, processes: int) -> float:
