@@ -52,7 +52,7 @@ def centres(sample: Tensor, lists: int) -> Tensor:
     r"""Spherical k-means: unit centres [lists, d] of unit rows [m, d], from rows drawn with a fixed seed.
 
     Every row goes to the centre c with the largest product, and :math:`c \leftarrow \sum x / |\sum x|` over
-    its rows x; a centre without rows stays. faiss would take the same steps, in seven times the time.
+    its rows x; a centre without rows stays. faiss's own takes twice the time.
     """
     drawn = torch.randperm(len(sample), generator=torch.Generator().manual_seed(0))[:lists]
     centre = sample[drawn.sort().values]
@@ -65,7 +65,8 @@ def centres(sample: Tensor, lists: int) -> Tensor:
 
 def nearest(rows: Tensor, centre: Tensor, count: int) -> Tensor:
     """The centres [n, count] with which rows [n, d] have the largest products, best first."""
-    found = [row_topk(block @ centre.T, count, group=16)[1] for block in rows.split(BLOCK)]
+    size = max(1, BLOCK**2 // len(centre))  # so that as many products exist at a time as of two blocks
+    found = [row_topk(block @ centre.T, count, group=16)[1] for block in rows.split(size)]
     return torch.cat(found)
 
 

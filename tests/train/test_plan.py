@@ -80,7 +80,9 @@ def measured(file: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["graphs", "epoch", "evaluation"])
-@pytest.mark.parametrize("row", measured("scale.json"), ids=lambda row: str(row["items"]))
+@pytest.mark.parametrize(
+    "row", measured("scale.json") + measured("scale-lists.json"), ids=lambda row: str(row["items"])
+)
 def test_near_what_was_measured(row: dict[str, Any], name: str) -> None:
     """The benchmark reports the pairs that train, .8 of the interactions."""
     found = row["stages"][name]
@@ -119,11 +121,11 @@ def test_exact_graphs_are_shared_by_all_processes() -> None:
 
 def test_inverted_lists_are_quadratic_in_the_end_and_in_part_not_shared() -> None:
     assert seconds("item graphs", items=1e9) == pytest.approx(
-        100 * seconds("item graphs", items=1e8), rel=0.01
+        100 * seconds("item graphs", items=1e8), rel=0.02
     )
     one, two, many = (seconds("item graphs", cores=cores) for cores in (1, 2, 1000))
     assert 1.2 < one / two < 1.6
-    assert many > 0.5 * one
+    assert many > 0.45 * one
     assert many == seconds("item graphs", cores=PARTS)
 
 
