@@ -48,7 +48,7 @@ def test_nothing_left_to_rank_by_has_no_rank() -> None:
 
 
 def test_ranks_without_purchases_take_their_rows_from_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)  # one draw in some thousands leaves all four ranks equal
+    torch.manual_seed(0)  # one draw in 75 leaves all four ranks equal
     embeddings = random_embeddings(5, 9)
     rows = {name: torch.randn(5, 6) for name in ("id", "image")}  # four purchases and the user's own
     expected = []
