@@ -144,9 +144,10 @@ def main() -> None:
         return
     runs: dict[Start, list[list[dict[str, Any]]]] = defaultdict(list)
     sizes = [int(size) for size in args.processes.split(",")]
-    starts = [(size, apart) for size in sizes for apart in (False, True) if size > 1 or not apart]
-    for _, mode, start in itertools.product(range(args.rounds), args.modes.split(","), starts):
-        runs[Start(mode, *start)].append(measure(Start(mode, *start), args))
+    every = itertools.starmap(Start, itertools.product(args.modes.split(","), sizes, (False, True)))
+    starts = [start for start in every if start.processes > 1 or not start.apart]
+    for start in starts * args.rounds:
+        runs[start].append(measure(start, args))
     report = {"items": args.items, "rows": list(rows(runs)), "environment": environment()}
     for row in report["rows"]:
         print(row)

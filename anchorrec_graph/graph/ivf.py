@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from anchorrec_graph.sample import fixed_sample
 from anchorrec_graph.topk import row_topk
 
 LIST_SIZE = 500  # rows per list on average
@@ -54,8 +55,7 @@ def centres(sample: Tensor, lists: int) -> Tensor:
     Every row goes to the centre c with the largest product, and :math:`c \leftarrow \sum x / |\sum x|` over
     its rows x; a centre without rows stays. faiss's own takes twice the time.
     """
-    drawn = torch.randperm(len(sample), generator=torch.Generator().manual_seed(0))[:lists]
-    centre = sample[drawn.sort().values]
+    centre = sample[fixed_sample(len(sample), lists)]
     for _ in range(ITERATIONS):
         owner = nearest(sample, centre, 1).flatten()
         total = torch.zeros_like(centre).index_add_(0, owner, sample)
@@ -84,13 +84,13 @@ def search_index(index: Any, rows: Tensor, count: int, lists: int) -> Tensor:
     import faiss
 
     rows, lists, wanted = rows.float(), min(lists, index.nlist), count + count // 2
-    centre = torch.from_numpy(index.quantizer.reconstruct_n(0, index.nlist))
-    near = nearest(rows, centre, lists)
-    if near.numel() < FEW * index.nlist:
+    if len(rows) * lists < FEW * index.nlist:
         params = faiss.SearchParametersIVF(nprobe=lists)  # type: ignore[call-arg]
         return torch.from_numpy(index.search(rows.numpy(), wanted, params=params)[1])
-    visits = near.flatten().argsort(stable=True) // lists  # rows, in the order of the lists they look into
-    visitors = visits.split(torch.bincount(near.flatten(), minlength=index.nlist).tolist())
+    centre = torch.from_numpy(index.quantizer.reconstruct_n(0, index.nlist))
+    near = nearest(rows, centre, lists).flatten()
+    visits = near.argsort(stable=True) // lists  # rows, in the order of the lists that they look into
+    visitors = visits.split(torch.bincount(near, minlength=index.nlist).tolist())
     best = faiss.ResultHeap(len(rows), wanted, keep_max=True)
     for number, looking in enumerate(visitors):
         ids, members = _members(index, number)
