@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 
 from anchorrec_graph.errors import ConfigError
@@ -17,15 +17,16 @@ STEP_BATCH, TRAINING = 2048, 0.8  # pairs of a batch; share of interactions that
 REDUCED = 256  # columns that a modality is reduced to
 
 Size = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
+Whole = Annotated[Size, Field(multiple_of=1)]
 Count = Annotated[int, Field(gt=0, le=1_000_000)]
 
 
 class Shop(Settings):
     """The size of a shop and of what trains on it; every number may be written as 1e8."""
 
-    items: Size
-    users: Size
-    interactions: Size
+    items: Whole
+    users: Whole
+    interactions: Whole  # pairs of a user and an item, each once
     machines: Count = 1
     cores: Count = 2  # of a machine
     memory_gib: Size = 24.0  # of a machine
@@ -33,7 +34,14 @@ class Shop(Settings):
     modalities: Count = 2  # beside the fused one
     feature_dim: Count = 320  # columns of a modality
     k: Count = 10
-    users_evaluated: Size = 10_000.0
+    users_evaluated: Whole = 10_000.0
+
+    @model_validator(mode="after")
+    def _no_more_pairs_than_there_are(self) -> Shop:
+        most = self.users * self.items
+        if self.interactions > most:
+            raise ValueError(f"interactions: {self.interactions:g} are more than users x items, {most:g}")
+        return self
 
     @property
     def pairs(self) -> float:
@@ -96,10 +104,18 @@ def read_shop(pairs: Iterable[str]) -> Shop:
     try:
         return Shop.model_validate({key: _number(text) for key, text in values.items()})
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        message = "is missing" if problem["type"] == "missing" else f"{problem['msg']}, got {values[key]}"
-        raise ConfigError(f"--plan: {key}: {message}") from error
+        raise ConfigError(f"--plan: {_told(error, values)}") from error
+
+
+def _told(error: ValidationError, values: dict[str, str]) -> str:
+    """The first problem, with its key and the text given for it."""
+    problem = error.errors(include_url=False)[0]
+    if not problem["loc"]:  # of several keys together
+        return problem["msg"].removeprefix("Value error, ")
+    key = str(problem["loc"][0])
+    if problem["type"] == "missing":
+        return f"{key}: is missing"
+    return f"{key}: {problem['msg']}, got {values[key]}"
 
 
 def _number(text: str) -> float | int | str:
