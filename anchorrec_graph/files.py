@@ -8,6 +8,8 @@ import platform
 import re
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from anchorrec_graph.errors import RunError
+
+# What numpy raises for a damaged .npz file, beside OSError. AttributeError: a member that is no array.
+BAD_NPZ = (ValueError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 try:
     import fcntl

@@ -29,13 +29,13 @@ from typing import NamedTuple
 import torch
 from ablation_rows import GROUPS, Variant, variants
 from cold_tables import mean_sd
-from compare import CONFIGS, RESULTS, data_folder, for_each_dataset, seed_list
+from compare import CONFIGS, RESULTS, at_least_one, data_folder, for_each_dataset, seed_list
 
 import anchorrec_graph
 from anchorrec_graph.config import Config, load_config
 from anchorrec_graph.diagnose.spaces import final_space
 from anchorrec_graph.diagnose.structure import knn_overlap
-from anchorrec_graph.errors import TrainingError
+from anchorrec_graph.errors import ConfigError, TrainingError
 from anchorrec_graph.evaluate.evaluator import Evaluator
 from anchorrec_graph.files import replacing, save_json
 from anchorrec_graph.models.base import build_model
@@ -179,14 +179,29 @@ def table(results: dict[str, list[Result]], seeds: list[int], groups: list[str] 
 
 
 def publish(dataset: str, args: argparse.Namespace) -> None:
+    target = RESULTS / f"ablation-{dataset}" if args.publish else CACHE / dataset
+    if args.publish:
+        refuse_less(Path(f"{target}.json"), args.groups or GROUPS, args.seeds)
     results = run(dataset, args.seeds, args.jobs, args.data, args.groups)
     text = table(results, args.seeds, args.groups)
-    target = RESULTS / f"ablation-{dataset}" if args.publish else CACHE / dataset
     with replacing(Path(f"{target}.md")) as temporary:
         temporary.write_text(text, encoding="utf-8")
     report = {"seeds": args.seeds, "results": results, "environment": environment()}
     save_json(Path(f"{target}.json"), report)
     print(text)
+
+
+def refuse_less(path: Path, groups: Sequence[str], seeds: Sequence[int]) -> None:
+    """Raises:
+    ConfigError: the published table has groups or more seeds that this one lacks.
+    """
+    if not path.exists():
+        return
+    there = json.loads(path.read_text(encoding="utf-8"))
+    lacking = sorted({row.partition(":")[0] for row in there["results"]} - set(groups))
+    if lacking or len(there["seeds"]) > len(seeds):
+        less = f"the groups {', '.join(lacking)}" if lacking else f"{len(there['seeds'])} seeds"
+        raise ConfigError(f"{path} has {less}, which this table would lack; name them too")
 
 
 def main() -> None:
@@ -201,7 +216,7 @@ def main() -> None:
         help=f"rows of these alone: {','.join(GROUPS)}",
     )
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2])
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=at_least_one, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()

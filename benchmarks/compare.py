@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="VARIANT")
     parser.add_argument("--models", type=lambda text: text.split(","), metavar="M,M,...")
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=at_least_one, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--name", metavar="NAME")
@@ -182,6 +182,13 @@ def for_each_dataset(publish: Callable[[str, argparse.Namespace], None], args: a
             publish(dataset, args)
         except AnchorRecError as error:
             sys.exit(f"error: {dataset}: {error}")
+
+
+def at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def seed_list(text: str) -> list[int]:

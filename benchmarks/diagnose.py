@@ -27,6 +27,7 @@ from compare import (
     CONFIGS,
     RESULTS,
     RUNS,
+    at_least_one,
     data_folder,
     entries,
     for_each_dataset,
@@ -149,7 +150,7 @@ def main() -> None:
     )
     parser.add_argument("datasets", nargs="*", metavar="DATASET")
     parser.add_argument("--seeds", type=seed_list, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=at_least_one, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--scale", action="store_true")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import polars as pl
 from cold_tables import Cell, as_json, cells, markdown
-from compare import CONFIGS, RESULTS, data_folder, report, seed_list
+from compare import CONFIGS, RESULTS, at_least_one, data_folder, report, seed_list
 
 from anchorrec_graph.compare import compare, read_entries
 from anchorrec_graph.compare.task import shared_task
@@ -89,7 +89,7 @@ def main() -> None:
         "--models", type=lambda text: text.split(","), default="anchorrec,ease_features,lattice"
     )
     parser.add_argument("--splits", type=seed_list, default=[1, 2, 3, 4, 5])
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=at_least_one, default=2)
     parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()

@@ -64,6 +64,8 @@ def tune(
         raise ConfigError(
             "--jobs: only with --ray; else start the command once more for each further process"
         )
+    if out is not None and out.is_dir():
+        raise ConfigError(f"--out {out}: is a folder; name a file for the best settings")
     settings = load_config(config, override or ())
     dimensions = Space.load(space or config.with_name("search.yaml"))
     if storage is None:

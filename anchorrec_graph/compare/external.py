@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,10 @@ from anchorrec_graph.errors import ConfigError, DataError
 from anchorrec_graph.evaluate.evaluator import Evaluator, RankingResult
 from anchorrec_graph.evaluate.lists import align_lists
 from anchorrec_graph.evaluate.user_items import positives
+from anchorrec_graph.files import BAD_NPZ
 from anchorrec_graph.typing import Embeddings
+
+EMBEDDINGS, LISTS = {"user", "item"}, {"users", "items"}  # keys of an .npz file
 
 
 def read_externals(arguments: Sequence[str]) -> dict[str, list[Path]]:
@@ -60,18 +62,13 @@ def score_external(path: Path, task: Task) -> Result:
     evaluator = Evaluator(task.evaluate, task.data)
     if path.suffix == ".npz":
         arrays = _read_npz(path)
-        if {"user", "item"} <= set(arrays):
+        if set(arrays) >= EMBEDDINGS:
             result = evaluator.evaluate(_embeddings(arrays, path, task), "test")
-        elif {"users", "items"} <= set(arrays):
+        else:
             users, items = (
                 _whole(arrays[key], key, ndim, path) for key, ndim in (("users", 1), ("items", 2))
             )
             result = _score_lists(users, items, path, evaluator, task)
-        else:
-            raise DataError(
-                f"{path}: has the keys {', '.join(sorted(arrays)) or 'none'}; it needs user and item "
-                "(embeddings), or users and items (lists)"
-            )
     elif path.suffix in (".csv", ".tsv"):
         result = _score_lists(*_read_mmrec_lists(path), path, evaluator, task)
     else:
@@ -84,17 +81,24 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError(f"{path}: no such file; check --external")
     try:
         file = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, *BAD_NPZ) as error:
         raise DataError(f"{path}: not an .npz file ({error}); write it with numpy.savez") from error
     if not isinstance(file, np.lib.npyio.NpzFile):
         raise DataError(f"{path}: not an .npz file; write it with numpy.savez")
     arrays = {}
     with file:
-        for key in {"user", "item", "users", "items"} & set(file.files):
+        if sum(kind <= set(file.files) for kind in (EMBEDDINGS, LISTS)) != 1:
+            raise DataError(
+                f"{path}: has the keys {', '.join(sorted(file.files)) or 'none'}; it needs user and item "
+                "(embeddings), or users and items (lists)"
+            )
+        for key in (EMBEDDINGS | LISTS) & set(file.files):
             try:
                 arrays[key] = file[key]
-            except (OSError, ValueError, zipfile.BadZipFile) as error:
+            except (OSError, *BAD_NPZ) as error:
                 raise DataError(f"{path}: '{key}' cannot be read ({error}); save plain numbers") from error
+            if not isinstance(arrays[key], np.ndarray):  # numpy gives the bytes of any other member
+                raise DataError(f"{path}: '{key}' is no array; write the file with numpy.savez")
     return arrays
 
 

@@ -7,11 +7,9 @@ public code computes from them: loss, gradients and scores. Only numbers, no cod
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from torch_geometric.data import HeteroData
 from anchorrec_graph.config import describe
 from anchorrec_graph.data.base import INTERACTS
 from anchorrec_graph.errors import DataError
+from anchorrec_graph.files import BAD_NPZ
 from anchorrec_graph.models.base import ModelConfig, Recommender, build_model
 from anchorrec_graph.testing.golden import REFERENCES, Reference
 from anchorrec_graph.typing import Batch
@@ -80,7 +79,7 @@ def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
+    except (OSError, *BAD_NPZ) as error:
         raise DataError(f"{path}: not a readable .npz file ({error})") from error
 
 

@@ -45,6 +45,14 @@ class Dimension(Settings):
         """Every choice, or both ends."""
         return next(v for v in (self.log, self.uniform, self.int, self.choice) if v is not None)
 
+    @property
+    def probes(self) -> tuple[Any, ...]:
+        """`values`, and for a range of floats one within: the ends alone may be whole by chance."""
+        if self.choice is not None or self.int is not None:
+            return self.values
+        low, high = self.values
+        return low, self.setting(low + 0.0345 * (high - low)), high
+
     def suggest(self, trial: Trial, key: str) -> Any:
         """The setting that a trial of Optuna draws."""
         if self.choice is not None:
@@ -110,7 +118,7 @@ class Space(NamedTuple):
             ConfigError: naming the file and the key.
         """
         for key, dimension in self.dimensions.items():
-            for value in dimension.values:
+            for value in dimension.probes:
                 try:
                     self.apply(config, {key: value})
                 except ConfigError as error:

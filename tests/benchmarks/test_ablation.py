@@ -233,6 +233,20 @@ def test_publishes_only_when_told_to_and_says_which_groups(
     report = json.loads((tmp_path / "results/ablation-tiny.json").read_text())
     assert report["results"] == {"view: x": [values] * 3}
     assert (tmp_path / "cache/tiny.md").read_text(encoding="utf-8") == text
+    for less, message in (("--seeds=0,1", "3 seeds"), ("--groups=loss", "the groups view")):
+        monkeypatch.setattr("sys.argv", ["ablation.py", "tiny", "--publish", less])
+        with pytest.raises(SystemExit, match=f"tiny.json has {message}, which this table would lack"):
+            ablation.main()
+    assert (tmp_path / "results/ablation-tiny.md").read_text(encoding="utf-8") == published
+
+
+def test_no_jobs_are_refused(
+    ablation: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ablation.py", "tiny", "--jobs", "0"])
+    with pytest.raises(SystemExit):
+        ablation.main()
+    assert capsys.readouterr().err.endswith("argument --jobs: must be 1 or more\n")
 
 
 def test_groups_that_no_row_has_are_refused(ablation: ModuleType) -> None:

@@ -90,6 +90,15 @@ def test_a_wrong_space_is_refused_before_training(
     assert not (tmp_path / "s.sqlite").exists()
 
 
+def test_a_folder_for_the_best_settings_is_refused_before_training(
+    anchorrec: Command, config: Path, space: Path, tmp_path: Path
+) -> None:
+    done = anchorrec("tune", config, "--space", space, "--storage", tmp_path / "s.sqlite", "--out", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"error: --out {tmp_path}: is a folder; name a file for the best settings\n"
+    assert not (tmp_path / "s.sqlite").exists()
+
+
 def test_tune_interrupted(
     anchorrec: Command, config: Path, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

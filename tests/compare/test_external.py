@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +137,36 @@ def test_files_of_one_label_are_its_seeds(comparison: Comparison, out: Path, tmp
             {"users": np.arange(9), "items": np.full((9, 5), -1)},
             "the lists lack 51 users with held-out items",
         ),
+        ({"a": np.zeros(3)}, "has the keys a; it needs user and item (embeddings), or users and items"),
+        (dict.fromkeys(("user", "item", "users", "items"), np.zeros(3)), "has the keys item, items, user, u"),
         ({"user": np.array([{}]), "item": np.zeros(3)}, "'user' cannot be read (Object arrays cannot"),
     ],
 )
 def test_malformed_npz(task: Task, tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
     path = save(tmp_path / "x.npz", **arrays)
     with pytest.raises(DataError, match=re.escape(f"{path}: {message}")):
+        score_external(path, task)
+
+
+def test_damaged_npz(task: Task, tmp_path: Path) -> None:
+    """An empty file, a member that is no array, damaged bytes of a compressed one."""
+    path = tmp_path / "x.npz"
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"x\.npz: not an \.npz file"):
+        score_external(path, task)
+    for content in (b"", b"words"):
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("user.npy", content)
+            file.writestr("item.npy", content)
+        with pytest.raises(DataError, match=r"x\.npz: '(user|item)' (is no array|cannot be read)"):
+            score_external(path, task)
+    rows = np.random.default_rng(0).random((60, 3))
+    np.savez_compressed(path, user=rows, item=rows)
+    damaged = bytearray(path.read_bytes())
+    for place in range(200, 1200):
+        damaged[place] ^= 0xFF
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"x\.npz: '(user|item)' cannot be read"):
         score_external(path, task)
 
 

@@ -71,6 +71,11 @@ def test_a_wrong_space_names_file_and_key(values: Any, message: str) -> None:
     [
         ("model.l2_wieght", {"log": [1e-4, 1]}, "model: unknown key 'l2_wieght'; did you mean 'l2_weight'?"),
         ("train.decay", {"uniform": [0.5, 1.5]}, "train.decay: must be less than or equal to 1, got 1.5"),
+        (
+            "model.embedding_dim",
+            {"uniform": [8, 16]},
+            "model.embedding_dim: must be a valid integer, got 8.28",
+        ),
         ("model.loss", {"choice": ["bpr", "brp"]}, "model.loss: unknown ranking loss 'brp'"),
         ("train.epochs.x", {"int": [1, 2]}, "'epochs' holds a value, not a section; tune it as a whole"),
         (
