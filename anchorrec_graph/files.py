@@ -22,8 +22,8 @@ from torch import Tensor
 
 from anchorrec_graph.errors import RunError
 
-# What numpy raises for a damaged .npz file, beside OSError. AttributeError: a member that is no array.
-BAD_NPZ = (ValueError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error)
+# What numpy raises for an .npz file that cannot be read or is damaged.
+BAD_NPZ = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 try:
     import fcntl

@@ -29,7 +29,7 @@ from typing import NamedTuple
 import torch
 from ablation_rows import GROUPS, Variant, variants
 from cold_tables import mean_sd
-from compare import CONFIGS, RESULTS, at_least_one, data_folder, for_each_dataset, seed_list
+from compare import CONFIGS, RESULTS, at_least_one, data_folder, for_each_dataset, lacking, seed_list
 
 import anchorrec_graph
 from anchorrec_graph.config import Config, load_config
@@ -181,7 +181,7 @@ def table(results: dict[str, list[Result]], seeds: list[int], groups: list[str] 
 def publish(dataset: str, args: argparse.Namespace) -> None:
     target = RESULTS / f"ablation-{dataset}" if args.publish else CACHE / dataset
     if args.publish:
-        refuse_less(Path(f"{target}.json"), args.groups or GROUPS, args.seeds)
+        refuse_less(Path(f"{target}.json"), args)
     results = run(dataset, args.seeds, args.jobs, args.data, args.groups)
     text = table(results, args.seeds, args.groups)
     with replacing(Path(f"{target}.md")) as temporary:
@@ -191,16 +191,14 @@ def publish(dataset: str, args: argparse.Namespace) -> None:
     print(text)
 
 
-def refuse_less(path: Path, groups: Sequence[str], seeds: Sequence[int]) -> None:
-    """Raises:
-    ConfigError: the published table has groups or more seeds that this one lacks.
-    """
+def refuse_less(path: Path, args: argparse.Namespace) -> None:
+    """Raise ConfigError if the published table has groups or seeds that this one would lack."""
     if not path.exists():
         return
     there = json.loads(path.read_text(encoding="utf-8"))
-    lacking = sorted({row.partition(":")[0] for row in there["results"]} - set(groups))
-    if lacking or len(there["seeds"]) > len(seeds):
-        less = f"the groups {', '.join(lacking)}" if lacking else f"{len(there['seeds'])} seeds"
+    groups = {row.partition(":")[0] for row in there["results"]} - set(args.groups or GROUPS)
+    less = lacking("the groups", groups, there["seeds"], args.seeds)
+    if less:
         raise ConfigError(f"{path} has {less}, which this table would lack; name them too")
 
 

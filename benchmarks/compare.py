@@ -98,11 +98,18 @@ def published(dataset: str, args: argparse.Namespace, rows: list[Entry]) -> Path
     part = args.name or args.only
     target = RESULTS / (f"compare-{dataset}-{part}.json" if part else f"compare-{dataset}.json")
     there = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {"rows": [], "seeds": []}
-    lacking = sorted({row["label"] for row in there["rows"]} - {row.label for row in rows})
-    if lacking or len(there["seeds"]) > len(args.seeds):
-        less = f"rows {', '.join(lacking)}" if lacking else f"{len(there['seeds'])} seeds"
+    labels = {row["label"] for row in there["rows"]} - {row.label for row in rows}
+    less = lacking("rows", labels, there["seeds"], args.seeds)
+    if less:
         raise ConfigError(f"{target} has {less}, which this table lacks; give this one a --name")
     return target
+
+
+def lacking(kind: str, names: set[str], published: list[int], seeds: list[int]) -> str | None:
+    """What a published table has and a new one has not: these names, or more seeds; None if nothing."""
+    if names:
+        return f"{kind} {', '.join(sorted(names))}"
+    return f"{len(published)} seeds" if len(published) > len(seeds) else None
 
 
 def structure(comparison: Comparison) -> dict[str, dict[str, list[float]]]:

@@ -81,7 +81,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError(f"{path}: no such file; check --external")
     try:
         file = np.load(path, allow_pickle=False)
-    except (OSError, *BAD_NPZ) as error:
+    except BAD_NPZ as error:
         raise DataError(f"{path}: not an .npz file ({error}); write it with numpy.savez") from error
     if not isinstance(file, np.lib.npyio.NpzFile):
         raise DataError(f"{path}: not an .npz file; write it with numpy.savez")
@@ -95,7 +95,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
         for key in (EMBEDDINGS | LISTS) & set(file.files):
             try:
                 arrays[key] = file[key]
-            except (OSError, *BAD_NPZ) as error:
+            except BAD_NPZ as error:
                 raise DataError(f"{path}: '{key}' cannot be read ({error}); save plain numbers") from error
             if not isinstance(arrays[key], np.ndarray):  # numpy gives the bytes of any other member
                 raise DataError(f"{path}: '{key}' is no array; write the file with numpy.savez")

@@ -79,7 +79,7 @@ def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, *BAD_NPZ) as error:
+    except BAD_NPZ as error:
         raise DataError(f"{path}: not a readable .npz file ({error})") from error
 
 
