@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from anchorrec_graph.compare.costs import Cost, read_cost
 from anchorrec_graph.compare.labels import Entry
 from anchorrec_graph.config import Config, describe
 from anchorrec_graph.errors import ConfigError, RunError
+from anchorrec_graph.evaluate.metrics import METRICS, parse_metric
 from anchorrec_graph.train.environment import machine_of, versions_of
 from anchorrec_graph.train.run import RunFolder
 from anchorrec_graph.train.seed import read_object
@@ -85,17 +86,30 @@ def _places(environment: Path) -> dict[str, list[str]]:
     """Where a run was made and went on: its commits, versions and machines, each once."""
     began = read_object(environment)
     places = [began, *began.get("resumed", [])]
-    return {
-        "commits": list(dict.fromkeys(place["commit"] or "not in a checkout" for place in places)),
-        "versions": list(dict.fromkeys(map(versions_of, places))),
-        "machines": list(dict.fromkeys(map(machine_of, places))),
-    }
+    try:
+        return {
+            "commits": list(dict.fromkeys(place["commit"] or "not in a checkout" for place in places)),
+            "versions": list(dict.fromkeys(map(versions_of, places))),
+            "machines": list(dict.fromkeys(map(machine_of, places))),
+        }
+    except KeyError as error:
+        raise _lacks(environment, error.args[0]) from error
 
 
 def _cut_off(train: TrainConfig, result: dict[str, Any]) -> bool:
     """Whether training ended at `train.epochs` while it still might have become better."""
     learns = "epochs" in result
     return learns and not train.out_of_patience(result["epochs"], result["best_epoch"])
+
+
+def _require(path: Path, found: Container[str], needed: Iterable[str]) -> None:
+    for name in needed:
+        if name not in found:
+            raise _lacks(path, name)
+
+
+def _lacks(path: Path, name: str) -> RunError:
+    return RunError(f"{path}: lacks '{name}'; delete its run folder and run the comparison again")
 
 
 def read_result(job: Job) -> Result:
@@ -113,6 +127,10 @@ def read_result(job: Job) -> Result:
         per_user = pl.read_parquet(seed.per_user)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(f"{seed.per_user}: cannot be read ({error}); delete {job.folder}") from error
+    metrics = job.config.evaluate.metrics
+    _require(seed.metrics, result, ("test", "validation", "parameters"))
+    _require(seed.metrics, result["test"], metrics)
+    _require(seed.per_user, per_user.columns, [m for m in metrics if parse_metric(m).kind in METRICS])
     origin = {
         "run": str(job.folder),
         "config_hash": job.config.hash,

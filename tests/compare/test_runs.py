@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import re
+import shutil
 import signal
 import sys
 import threading
@@ -12,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from comparisons import entries_of, numbers, run
@@ -144,6 +148,28 @@ def test_a_failing_row_is_left_out_and_named(tmp_path: Path) -> None:
     assert caught.value.exit_code == 5
     with pytest.raises(AnchorRecError, match=r"^diverges, seed 0: "):
         compare(entries, [0], tmp_path / "out", reference="diverges")
+
+
+def test_a_run_file_that_lacks_something_is_named(comparison: Comparison, out: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    folder = copy / "runs" / Path(comparison.rows[0].results[0].origin["run"]).name
+    metrics, per_user = (next(folder.glob(f"**/{name}")) for name in ("metrics.json", "per_user.parquet"))
+    environment = folder / "environment.json"
+    result = json.loads(metrics.read_text())
+    short = result | {"test": {k: v for k, v in result["test"].items() if k != "Recall@5"}}
+    kept = {path: path.read_bytes() for path in (metrics, per_user, environment)}
+    rows = pl.read_parquet(per_user).drop("Recall@5")
+    for path, damage, name in (
+        (metrics, lambda: metrics.write_text(json.dumps(short)), "Recall@5"),
+        (metrics, lambda: metrics.write_text(json.dumps({"key": result["key"]})), "test"),
+        (per_user, lambda: rows.write_parquet(per_user), "Recall@5"),
+        (environment, lambda: environment.write_text("{}"), "commit"),
+    ):
+        damage()
+        with pytest.raises(RunError, match=re.escape(f"{path}: lacks '{name}'; delete its run folder")):
+            compare(entries_of(copy / "configs"), [0, 1], copy)
+        path.write_bytes(kept[path])
 
 
 def test_changed_data_are_refused(comparison: Comparison, out: Path, tmp_path: Path) -> None:
